@@ -1,0 +1,1 @@
+"""The pipelines: straight lines of stage calls, one file each, no classes."""
