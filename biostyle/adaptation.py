@@ -1,0 +1,77 @@
+"""The heart: ``S_B = S_A ∘ T_B→A``, a frozen segmenter behind a stylizer."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def freeze(model: nn.Module) -> nn.Module:
+    """Put a network into evaluation mode and stop its parameters from changing.
+
+    Parameters
+    ----------
+    model : Module
+        Any network; changed in place. Gradients still flow *through* it.
+
+    Returns
+    -------
+    Module
+        The same network.
+    """
+    return model.eval().requires_grad_(False)
+
+
+class AdaptedSegmenter(nn.Module):
+    """A segmenter of domain B made of a frozen segmenter of A and a stylizer from B to A.
+
+    It is itself a Segmenter, so nothing downstream can tell before from after.
+
+    Parameters
+    ----------
+    segmenter_a : Module
+        Works on images of A. It is frozen here.
+    stylizer_ba : Module
+        Brings images of B to the look of A. It may change their size.
+    """
+
+    def __init__(self, segmenter_a: nn.Module, stylizer_ba: nn.Module) -> None:
+        super().__init__()
+        self.segmenter_a = freeze(segmenter_a)
+        self.stylizer_ba = stylizer_ba
+
+    def train(self, mode: bool = True) -> AdaptedSegmenter:
+        """Set the stylizer's mode; the segmenter stays in evaluation mode.
+
+        Parameters
+        ----------
+        mode : bool
+            Whether the stylizer is to be trained.
+
+        Returns
+        -------
+        AdaptedSegmenter
+            Itself.
+        """
+        super().train(mode)
+        self.segmenter_a.eval()
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Segment images of B.
+
+        Parameters
+        ----------
+        images : Tensor of shape (N, C, H, W)
+            Images of B in [0, 1].
+
+        Returns
+        -------
+        Tensor of shape (N, K, H, W)
+            Unnormalised class scores on the grid of ``images``.
+        """
+        logits = self.segmenter_a(self.stylizer_ba(images))
+        if logits.shape[-2:] != images.shape[-2:]:
+            logits = F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        return logits

@@ -1,0 +1,214 @@
+"""Networks and training states on disk, without pickle.
+
+A model is one directory: ``model.safetensors`` (weights) and ``model.json`` (architecture, its arguments,
+preprocessing, what it was trained on, SHA-256 of the weights). A training state is one safetensors file whose header
+carries everything that is not a tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, load_file, save_file
+from torch import nn
+
+from biostyle.errors import CheckpointError, OutputError
+from biostyle.models.architectures import architecture_name, build_model
+
+WEIGHTS, CARD = "model.safetensors", "model.json"
+
+
+def save_model(
+    directory: Path, model: nn.Module, *, preprocessing: dict[str, Any], training_data: dict[str, Any]
+) -> None:
+    """Write a network as a model directory.
+
+    Parameters
+    ----------
+    directory : Path
+        Where to; made if it is not there.
+    model : Module
+        A network of :mod:`biostyle.models`.
+    preprocessing : dict
+        How raw frames become its input.
+    training_data : dict
+        Fingerprints of what it was trained on.
+
+    Raises
+    ------
+    OutputError
+        If the directory cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        weights = directory / WEIGHTS
+        _replace_with(weights, {name: t.detach().cpu() for name, t in model.state_dict().items()})
+        card = {
+            "format": "biostyle-model",
+            "version": 1,
+            "architecture": architecture_name(model),
+            "arguments": model.arguments,
+            "preprocessing": preprocessing,
+            "training_data": training_data,
+            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        }
+        (directory / CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+
+
+def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Read a model directory.
+
+    Parameters
+    ----------
+    directory : Path
+        What :func:`save_model` wrote.
+
+    Returns
+    -------
+    model : Module
+        The network on the CPU, in evaluation mode.
+    card : dict
+        What ``model.json`` says.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, is not what it should be, or was altered. Pickles are never opened.
+    """
+    for name in (CARD, WEIGHTS):
+        if not (directory / name).is_file():
+            raise CheckpointError(
+                f"model must be a directory with {CARD} and {WEIGHTS}, got no {name} ({directory}). "
+                "Point at a trained model."
+            )
+    try:
+        card = json.loads((directory / CARD).read_text())
+        expected, architecture, arguments = (
+            card[key] for key in ("weights_sha256", "architecture", "arguments")
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{CARD} must describe a biostyle model, got {error!r} ({directory}). Restore the file."
+        ) from error
+    content = (directory / WEIGHTS).read_bytes()
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise CheckpointError(
+            f"{WEIGHTS} must have SHA-256 {expected[:12]}…, got {actual[:12]}… ({directory}). "
+            "It was altered or cut short; restore it or train again."
+        )
+    model = build_model(architecture, arguments)
+    try:
+        model.load_state_dict(load(content))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{WEIGHTS} must hold the weights of {architecture}, got {reason} ({directory}). Train again."
+        ) from error
+    return model.eval(), card
+
+
+def save_state(path: Path, state: Any) -> None:
+    """Write a nested training state in one atomic step.
+
+    Parameters
+    ----------
+    path : Path
+        The file to replace.
+    state : object
+        Dicts, lists and tuples of tensors, numbers, strings, booleans and None, nested at will. Tuples come back as
+        lists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the file that was there before is then untouched.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    tree = _flatten(state, "", tensors)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace_with(path, tensors, {"tree": json.dumps(tree)})
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def load_state(path: Path) -> Any:
+    """Read what :func:`save_state` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    object
+        The state, with its tensors on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing or broken.
+    """
+    try:
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            tree = json.loads(file.metadata()["tree"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"training state must be readable, got {error} ({path}). Delete the directory and train again."
+        ) from error
+    return _unflatten(tree, tensors)
+
+
+def _flatten(value: Any, key: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """Move tensors out of a nested state; what is left fits into JSON."""
+    if isinstance(value, torch.Tensor):
+        tensors[key] = value.detach().cpu().contiguous().clone()
+        return {"tensor": key}
+    if isinstance(value, dict):
+        return {"dict": [[k, _flatten(v, f"{key}/{k}", tensors)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_flatten(v, f"{key}/{i}", tensors) for i, v in enumerate(value)]
+    return value
+
+
+def _unflatten(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """Undo :func:`_flatten`."""
+    if isinstance(tree, list):
+        return [_unflatten(item, tensors) for item in tree]
+    if isinstance(tree, dict):
+        if "tensor" in tree:
+            return tensors[tree["tensor"]]
+        return {k: _unflatten(v, tensors) for k, v in tree["dict"]}
+    return tree
+
+
+def _replace_with(
+    path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file beside its final name, then move it there."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        save_file({k: t.contiguous() for k, t in tensors.items()}, partial, metadata)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    """Describe a failed write."""
+    return OutputError(
+        f"output must be writable, got {error.strerror or error} ({path}). Free space or choose another --out."
+    )
