@@ -1,7 +1,7 @@
 """Divide frames into training and test parts by whole sequences or by blocks of time, never by tile.
 
-Neighbouring frames of a movie show the same cells in almost the same place. Frames drawn at random, or tiles of
-one frame, would therefore put near-copies of the test images into the training set.
+Neighbouring frames of a movie show the same cells in almost the same place. Frames drawn at random, or tiles
+of one frame, would therefore put near-copies of the test images into the training set.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Split:
     assignment: dict[str, Part]
 
 
-def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings) -> Split:
+def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings, where: str = "") -> Split:
     """Assign every frame to training, to test, or to neither.
 
     Parameters
@@ -97,6 +97,8 @@ def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings) -> S
         Anything with ``frame_id``, ``sequence`` and ``number``.
     settings : SplitSettings
         The rule to follow.
+    where : str
+        Folder the frames came from, for the error.
 
     Returns
     -------
@@ -117,6 +119,7 @@ def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings) -> S
     >>> split.mode, list(split.assignment.values())
     ('block', ['train', 'train', 'unused', 'test', 'test', 'test'])
     """
+    at = f" ({where})" if where else ""
     present = {frame.sequence for frame in frames}
     wanted = {*settings.train_sequences, *settings.test_sequences}
     mode = settings.mode
@@ -126,7 +129,8 @@ def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings) -> S
         missing = sorted(wanted - present)
         if missing:
             raise SplitError(
-                f"split.mode 'sequence' must find sequences {sorted(wanted)}, got {sorted(present)} without {missing}. "
+                f"split.mode 'sequence' must find sequences {sorted(wanted)}, got {sorted(present)} "
+                f"without {missing}{at}. "
                 "Add the sequence, or set split.mode to 'block'."
             )
         assignment = _by_sequence(frames, settings)
@@ -136,7 +140,7 @@ def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings) -> S
     if "train" not in parts or "test" not in parts:
         raise SplitError(
             f"split must leave at least one training and one test frame, got {parts.count('train')} and "
-            f"{parts.count('test')} of {len(parts)} frames. "
+            f"{parts.count('test')} of {len(parts)} frames{at}. "
             "Add frames, or lower split.gap_frames or split.test_fraction."
         )
     return Split(mode, assignment)
@@ -154,9 +158,8 @@ def _by_block(frames: Sequence[SequenceFrame], settings: SplitSettings) -> dict[
     assignment: dict[str, Part] = {}
     for sequence in sorted({frame.sequence for frame in frames}):
         ordered = sorted((f for f in frames if f.sequence == sequence), key=lambda f: f.number)
-        n_test = math.ceil(
-            round(settings.test_fraction * len(ordered), 9)
-        )  # 9 digits: .34 * 50 is 17, not 18
+        # Rounding to 9 digits keeps .07 * 100 at 7, where binary fractions would make it 8.
+        n_test = math.ceil(round(settings.test_fraction * len(ordered), 9))
         first_test = ordered[-n_test].number
         for frame in ordered:
             if frame.number >= first_test:

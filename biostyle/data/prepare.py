@@ -1,0 +1,419 @@
+"""Prepare a domain: check every frame and mask, decide the split, and copy them under one naming scheme.
+
+::
+
+    OUT/
+    ├── images/<frame_id>.tif      the delivered pixels, same dtype and values (unless the domain is derived)
+    ├── gold/<frame_id>.tif        labels, uint16
+    ├── silver/<frame_id>.tif      labels, uint16
+    ├── frames.csv                 one row a frame; paths relative to OUT, empty where there is no mask
+    └── domain.json                title, folder, split mode, counts, derivation, training frames without mask
+
+Every later stage reads this layout, so bad input is met here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import ndimage
+
+from biostyle.data.sources.cell_tracking import Frame, read_sequences
+from biostyle.data.splits import Part, SplitSettings, assign_splits
+from biostyle.errors import ImageError, MaskError
+from biostyle.io.frames import read_frame, write_frame
+from biostyle.io.labels import labels_to_mask, read_labels, write_labels
+from biostyle.types import NDArray, check_image
+
+Reference: TypeAlias = Literal["gold", "silver"]
+_COLUMNS = (
+    "frame_id", "sequence", "number", "split", "image", "gold", "silver", "height", "width", "dtype",
+)  # fmt: skip
+_REFERENCES: dict[str, Reference] = {"gold": "gold", "silver": "silver"}
+_PARTS: dict[str, Part] = {"train": "train", "test": "test", "unused": "unused"}
+
+
+class DeriveSettings(BaseModel):
+    """Make an artificial domain from the frames of a real one.
+
+    Attributes
+    ----------
+    invert : bool
+        Mirror the gray values over the dtype's range: 255 - x for uint8, 65535 - x for uint16.
+    blur_sigma_px : float
+        Standard deviation, in pixels, of the Gaussian blur applied after the inversion.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    invert: bool = False
+    blur_sigma_px: float = Field(0.0, ge=0)
+
+
+class DomainSettings(BaseModel):
+    """Where a domain's frames are, and what to call it.
+
+    Attributes
+    ----------
+    folder : str
+        Name of the challenge folder below the data root.
+    title : str
+        Name in tables and figures.
+    derive : DeriveSettings or None
+        Set for an artificial domain; the masks stay those of the folder.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: str = Field(min_length=1)
+    title: str = Field(min_length=1)
+    derive: DeriveSettings | None = None
+
+
+@dataclass(frozen=True)
+class PreparedFrame:
+    """One row of ``frames.csv``, with its paths made absolute.
+
+    Attributes
+    ----------
+    frame_id : str
+        Sequence and number, such as ``"01_t000"``.
+    sequence : str
+        Two digits.
+    number : int
+        Number in the sequence; time order.
+    split : {"train", "test", "unused"}
+        The frame's part.
+    image : Path
+        The frame's file.
+    gold, silver : Path or None
+        The label files, where there are any.
+    height, width : int
+        Size, in pixels.
+    dtype : str
+        Name of the stored dtype.
+    """
+
+    frame_id: str
+    sequence: str
+    number: int
+    split: Part
+    image: Path
+    gold: Path | None
+    silver: Path | None
+    height: int
+    width: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class PreparedDomain:
+    """A prepared directory, ready to be read frame by frame.
+
+    Attributes
+    ----------
+    directory : Path
+        Where it is.
+    title : str
+        Name in tables and figures.
+    folder : str
+        Name of the challenge folder it came from.
+    split_mode : str
+        ``"sequence"`` or ``"block"``.
+    rows : tuple of PreparedFrame
+        Every frame, in order of sequence and number.
+    """
+
+    directory: Path
+    title: str
+    folder: str
+    split_mode: str
+    rows: tuple[PreparedFrame, ...]
+
+    def frames(self, split: Part) -> list[PreparedFrame]:
+        """Return the frames of one part, in order.
+
+        Parameters
+        ----------
+        split : {"train", "test", "unused"}
+            The part.
+
+        Returns
+        -------
+        list of PreparedFrame
+            Its rows; may be empty.
+        """
+        return [row for row in self.rows if row.split == split]
+
+    def reference(self, choice: str = "auto", split: Part = "test") -> Reference:
+        """Name the reference that a part's masks come from.
+
+        Parameters
+        ----------
+        choice : {"auto", "gold", "silver"}
+            ``auto`` is silver, which is complete, if any frame of the part has it, else gold.
+        split : {"train", "test", "unused"}
+            The part. One part is never scored against two references.
+
+        Returns
+        -------
+        {"gold", "silver"}
+            The reference.
+
+        Raises
+        ------
+        MaskError
+            If no such choice exists.
+        """
+        if choice == "auto":
+            return "silver" if any(row.silver for row in self.frames(split)) else "gold"
+        if choice not in _REFERENCES:
+            raise MaskError(f"reference must be auto, gold or silver, got {choice!r}. Choose one of them.")
+        return _REFERENCES[choice]
+
+    def with_truth(self, split: Part, reference: str = "auto") -> list[PreparedFrame]:
+        """Return the frames of one part that have a mask in the reference.
+
+        Parameters
+        ----------
+        split : {"train", "test", "unused"}
+            The part.
+        reference : {"auto", "gold", "silver"}
+            See :meth:`reference`.
+
+        Returns
+        -------
+        list of PreparedFrame
+            Its rows that :meth:`read_truth` can read; may be empty.
+        """
+        name = self.reference(reference, split)
+        return [row for row in self.frames(split) if getattr(row, name)]
+
+    def read_image(self, row: PreparedFrame) -> NDArray:
+        """Read a frame.
+
+        Parameters
+        ----------
+        row : PreparedFrame
+            A row of this domain.
+
+        Returns
+        -------
+        ndarray of shape (H, W)
+            The pixels as stored, in their own dtype and range.
+        """
+        return read_frame(row.image)
+
+    def read_truth(self, row: PreparedFrame, reference: str = "auto") -> tuple[NDArray, Reference]:
+        """Read the foreground of a frame.
+
+        Parameters
+        ----------
+        row : PreparedFrame
+            A row of this domain.
+        reference : {"auto", "gold", "silver"}
+            See :meth:`reference`.
+
+        Returns
+        -------
+        mask : ndarray of shape (H, W), uint8
+            1 on cells, 0 elsewhere.
+        name : {"gold", "silver"}
+            The reference the mask is from.
+
+        Raises
+        ------
+        MaskError
+            If the frame has no mask in that reference.
+        """
+        name = self.reference(reference, row.split)
+        path = row.gold if name == "gold" else row.silver
+        if path is None:
+            raise MaskError(
+                f"frame must have a {name} mask, got none for {row.frame_id} ({row.image}). "
+                "Choose the frames with `with_truth`, or another reference."
+            )
+        return labels_to_mask(read_labels(path, (row.height, row.width))), name
+
+
+def derive_image(image: NDArray, settings: DeriveSettings) -> NDArray:
+    """Invert and blur a frame to imitate another microscope.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W), integer
+        Gray values.
+    settings : DeriveSettings
+        What to do; the inversion comes first.
+
+    Returns
+    -------
+    ndarray of shape (H, W)
+        The same dtype, rounded to the nearest value.
+
+    Raises
+    ------
+    ImageError
+        If the dtype is not integer, so that it has no range to invert over.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> derive_image(np.array([[0, 100], [200, 255]], np.uint8), DeriveSettings(invert=True))
+    array([[255, 155],
+           [ 55,   0]], dtype=uint8)
+    """
+    if image.dtype.kind not in "ui":
+        raise ImageError(
+            f"image to derive from must be integer, got dtype {image.dtype}. Convert it to uint8 or uint16."
+        )
+    derived = np.invert(image) if settings.invert else image
+    if settings.blur_sigma_px > 0:
+        blurred = ndimage.gaussian_filter(derived.astype(np.float64), settings.blur_sigma_px)
+        derived = np.rint(blurred).astype(image.dtype)
+    return derived
+
+
+def prepare_domain(
+    data_root: Path, settings: DomainSettings, split: SplitSettings, out: Path, require_train_masks: bool
+) -> None:
+    """Check a challenge folder and write it in the layout every later stage reads.
+
+    Parameters
+    ----------
+    data_root : Path
+        Folder that holds the challenge's folders as delivered; only read.
+    settings : DomainSettings
+        Which folder, and what to make of it.
+    split : SplitSettings
+        How to divide the frames.
+    out : Path
+        Directory to write to; created if it is missing.
+    require_train_masks : bool
+        Whether at least one training frame must have a mask, as in domain A.
+
+    Raises
+    ------
+    ImageError
+        If the folder or a frame cannot be used.
+    MaskError
+        If a mask cannot be used, or no training frame has one where they are required.
+    PairingError
+        If a mask has no frame, or a number occurs twice.
+    SplitError
+        If training or test would be empty.
+    """
+    folder = Path(data_root) / settings.folder
+    frames = read_sequences(folder)
+    decided = assign_splits(frames, split, str(folder))
+    train = [frame for frame in frames if decided.assignment[frame.frame_id] == "train"]
+    without_mask = [frame.frame_id for frame in train if frame.gold is None and frame.silver is None]
+    if require_train_masks and len(without_mask) == len(train):
+        raise MaskError(
+            f"training frames must have masks, got none for {len(train)} frames ({folder}). "
+            f"Add {train[0].sequence}_ST/SEG or {train[0].sequence}_GT/SEG."
+        )
+    out = Path(out)
+    for name in ("images", "gold", "silver"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    rows = [
+        _prepare_frame(frame, decided.assignment[frame.frame_id], settings.derive, out) for frame in frames
+    ]
+    with (out / "frames.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    summary = {
+        "title": settings.title,
+        "folder": settings.folder,
+        "split_mode": decided.mode,
+        "n_frames": len(frames),
+        "n_train": len(train),
+        "n_test": len([part for part in decided.assignment.values() if part == "test"]),
+        "n_gold": len([frame for frame in frames if frame.gold]),
+        "n_silver": len([frame for frame in frames if frame.silver]),
+        "derive": settings.derive.model_dump() if settings.derive else None,
+        "without_mask": without_mask,
+    }
+    (out / "domain.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def _prepare_frame(
+    frame: Frame, part: Part, derive: DeriveSettings | None, out: Path
+) -> dict[str, str | int]:
+    """Check and copy one frame with its masks; return its row."""
+    image = check_image(read_frame(frame.image), "frame", str(frame.image))
+    if derive is not None:
+        image = check_image(derive_image(image, derive), "derived frame", str(frame.image))
+    height, width = image.shape
+    row: dict[str, str | int] = {
+        "frame_id": frame.frame_id,
+        "sequence": frame.sequence,
+        "number": frame.number,
+        "split": part,
+        "image": f"images/{frame.frame_id}.tif",
+        "gold": "",
+        "silver": "",
+        "height": height,
+        "width": width,
+        "dtype": str(image.dtype),
+    }
+    write_frame(out / "images" / f"{frame.frame_id}.tif", image)
+    for name, path in (("gold", frame.gold), ("silver", frame.silver)):
+        if path is not None:
+            row[name] = f"{name}/{frame.frame_id}.tif"
+            write_labels(out / name / f"{frame.frame_id}.tif", read_labels(path, (height, width)))
+    return row
+
+
+def load_prepared(directory: Path) -> PreparedDomain:
+    """Open a directory that :func:`prepare_domain` wrote.
+
+    Parameters
+    ----------
+    directory : Path
+        The directory.
+
+    Returns
+    -------
+    PreparedDomain
+        Its frames; pixels are read on demand.
+
+    Raises
+    ------
+    ImageError
+        If the directory is not a prepared domain.
+    """
+    directory = Path(directory)
+    try:
+        summary = json.loads((directory / "domain.json").read_text(encoding="utf-8"))
+        with (directory / "frames.csv").open(newline="", encoding="utf-8") as file:
+            rows = tuple(_parse_row(row, directory) for row in csv.DictReader(file))
+        return PreparedDomain(directory, summary["title"], summary["folder"], summary["split_mode"], rows)
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageError(
+            f"prepared domain must hold domain.json and frames.csv, got {error!r} ({directory}). "
+            "Run the prepare stage again."
+        ) from error
+
+
+def _parse_row(row: dict[str, str], directory: Path) -> PreparedFrame:
+    """Turn one row of text into a frame."""
+    return PreparedFrame(
+        frame_id=row["frame_id"],
+        sequence=row["sequence"],
+        number=int(row["number"]),
+        split=_PARTS[row["split"]],
+        image=directory / row["image"],
+        gold=directory / row["gold"] if row["gold"] else None,
+        silver=directory / row["silver"] if row["silver"] else None,
+        height=int(row["height"]),
+        width=int(row["width"]),
+        dtype=row["dtype"],
+    )
