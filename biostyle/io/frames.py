@@ -1,0 +1,241 @@
+"""Read and write one grayscale frame, dtype-true and bounded by what the header claims."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+
+from biostyle.errors import ImageError, OutputError
+from biostyle.types import NDArray, check_image
+
+MAX_BYTES = 4 * 1024**3
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_JPEG_MAGIC = b"\xff\xd8\xff"
+# What the decoders raise when the bytes are damaged.
+_DECODER_ERRORS = (
+    OSError, ValueError, RuntimeError, LookupError, TypeError, ArithmeticError, EOFError, struct.error, zlib.error,
+)  # fmt: skip
+
+
+def read_frame(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
+    """Read one grayscale frame with the file's own dtype.
+
+    Parameters
+    ----------
+    path : Path or str
+        TIFF, PNG (8 or 16 bit) or 8-bit JPEG file, recognised by its first bytes.
+    max_bytes : int
+        Largest decoded size, in bytes; checked against the header before memory is asked for.
+
+    Returns
+    -------
+    ndarray of shape (H, W)
+        Pixel values as stored, in native byte order.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, truncated, in another format, larger than `max_bytes`, in colour or a stack, or if the
+        frame breaks the contract of :func:`biostyle.types.check_image`.
+    """
+    return check_image(read_pixels(path, max_bytes=max_bytes), "frame", str(path))
+
+
+def read_pixels(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
+    """Read one single-channel image without judging its content.
+
+    Parameters
+    ----------
+    path : Path or str
+        TIFF, PNG or 8-bit JPEG file.
+    max_bytes : int
+        Largest decoded size, in bytes.
+
+    Returns
+    -------
+    ndarray of shape (H, W)
+        Pixel values as stored; a mask may be constant, which :func:`read_frame` refuses.
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_frame`, the content check excepted.
+    """
+    path = Path(path)
+    shape, dtype = frame_header(path)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes > max_bytes:
+        raise ImageError(
+            f"frame must need at most {max_bytes / 1024**3:.3g} GiB, got a header claiming {shape} {dtype}, "
+            f"{n_bytes / 1024**3:.3g} GiB ({path}). Obtain the file again if it is damaged, or crop the frame."
+        )
+    content = path.read_bytes()
+    try:
+        if content.startswith(_PNG_MAGIC):
+            pixels = imagecodecs.png_decode(content)
+        elif content.startswith(_JPEG_MAGIC):
+            pixels = imagecodecs.jpeg8_decode(content)
+        else:
+            with tifffile.TiffFile(path) as tiff:
+                pixels = tiff.series[0].asarray()
+    except _DECODER_ERRORS as error:
+        raise _damaged(path, error) from error
+    return np.asarray(pixels, dtype=dtype).reshape(shape)
+
+
+def frame_header(path: Path | str) -> tuple[tuple[int, int], np.dtype]:
+    """Return a frame's size and dtype without reading its pixels.
+
+    Parameters
+    ----------
+    path : Path or str
+        TIFF, PNG or 8-bit JPEG file.
+
+    Returns
+    -------
+    shape : tuple of int
+        Height and width, in pixels.
+    dtype : numpy.dtype
+        Type of one pixel, in native byte order.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, in another format, in colour, a stack, or shorter than its header says.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise ImageError(
+            f"frame must be a readable file, got {error.strerror} ({path}). Check the path and its permissions."
+        ) from error
+    try:
+        if start.startswith(_TIFF_MAGIC):
+            shape, axes, dtype = _tiff_header(path)
+        elif start == _PNG_MAGIC:
+            shape, axes, dtype = _png_header(path.read_bytes())
+        elif start.startswith(_JPEG_MAGIC):
+            shape, axes, dtype = _jpeg_header(path.read_bytes())
+        else:
+            raise ImageError(
+                f"frame must be a TIFF, PNG or JPEG file, got one starting with {start!r} ({path}). "
+                "Obtain the file again, or export it as TIFF."
+            )
+    except _DECODER_ERRORS as error:
+        raise _damaged(path, error) from error
+    kept = [(axis, size) for axis, size in zip(axes, shape, strict=True) if size != 1 or axis in "YX"]
+    if len(kept) != 2:
+        kind = "a colour image" if axes.endswith("S") or axes.startswith("S") else "a stack"
+        raise ImageError(
+            f"frame must be one grayscale image (H, W), got {kind} of shape {shape} ({path}). "
+            "Convert RGB to gray, or split the stack into frames."
+        )
+    return (kept[0][1], kept[1][1]), np.dtype(dtype).newbyteorder("=")
+
+
+def write_frame(path: Path | str, array: NDArray) -> None:
+    """Write a frame as a zlib-compressed TIFF whose bytes depend on the array alone.
+
+    The file appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : Path or str
+        File to write; its folder is made where it is missing.
+    array : ndarray of shape (H, W)
+        Frame of any real dtype; boolean is stored as uint8.
+
+    Raises
+    ------
+    ImageError
+        If the array is not two-dimensional.
+    OutputError
+        If the file cannot be written, for example because the disk is full.
+    """
+    path = Path(path)
+    if array.ndim != 2:
+        raise ImageError(f"frame must be (H, W), got shape {array.shape} ({path}). Write one frame a file.")
+    pixels = array.astype(np.uint8) if array.dtype == bool else array
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                tifffile.imwrite(
+                    file,
+                    pixels,
+                    photometric="minisblack",
+                    compression="zlib",
+                    metadata=None,
+                    software="biostyle",
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "Free disk space and run again." if full else "Check the folder's permissions."
+        raise OutputError(
+            f"output must be writable, got {error.strerror or error} ({path}). {remedy}"
+        ) from error
+
+
+def _damaged(path: Path, error: Exception) -> ImageError:
+    """Say that a file's bytes do not decode."""
+    return ImageError(
+        f"frame must decode completely, got {type(error).__name__}: {error} ({path}). "
+        "The file is truncated or damaged; obtain it again."
+    )
+
+
+def _tiff_header(path: Path) -> tuple[tuple[int, ...], str, np.dtype]:
+    """Return shape, axes and dtype of a TIFF's only image, which must lie inside the file."""
+    with tifffile.TiffFile(path) as tiff:
+        if len(tiff.series) != 1:
+            return (len(tiff.series), *tiff.series[0].shape), "Q" + tiff.series[0].axes, np.dtype("u1")
+        series = tiff.series[0]
+        if series.dtype is None:
+            raise ValueError("unknown pixel type")
+        size = path.stat().st_size
+        pages = [page for page in series.pages if page is not None]
+        ends = [
+            offset + count
+            for page in pages
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+        if not ends or max(ends) > size:
+            # A claim of impossible size is reported as such by the caller of frame_header.
+            if math.prod(series.shape) * series.dtype.itemsize <= MAX_BYTES:
+                raise ValueError(f"pixels up to byte {max(ends, default=0)} in a file of {size} bytes")
+        return series.shape, series.axes, series.dtype
+
+
+def _png_header(content: bytes) -> tuple[tuple[int, ...], str, np.dtype]:
+    """Return shape, axes and dtype from a PNG's IHDR chunk (ISO/IEC 15948)."""
+    width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
+    n_samples = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}[colour]
+    return (height, width, n_samples), "YXS", np.dtype("u2" if depth == 16 else "u1")
+
+
+def _jpeg_header(content: bytes) -> tuple[tuple[int, ...], str, np.dtype]:
+    """Return shape, axes and dtype from a JPEG's start-of-frame segment (ITU-T T.81)."""
+    position = 2
+    while True:
+        marker, length = struct.unpack(">xBH", content[position : position + 4])
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width, n_samples = struct.unpack(">HHB", content[position + 5 : position + 10])
+            return (height, width, n_samples), "YXS", np.dtype("u1")
+        position += 2 + length
