@@ -22,8 +22,16 @@ _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 # What the decoders raise when the bytes are damaged.
 _DECODER_ERRORS = (
-    OSError, ValueError, RuntimeError, LookupError, TypeError, ArithmeticError, EOFError, struct.error, zlib.error,
-)  # fmt: skip
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 
 
 def read_frame(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
@@ -44,8 +52,8 @@ def read_frame(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
     Raises
     ------
     ImageError
-        If the file is missing, truncated, in another format, larger than `max_bytes`, in colour or a stack, or if the
-        frame breaks the contract of :func:`biostyle.types.check_image`.
+        If the file is missing, truncated, in another format, larger than `max_bytes`, in colour or a stack,
+        or if the frame breaks the contract of :func:`biostyle.types.check_image`.
     """
     return check_image(read_pixels(path, max_bytes=max_bytes), "frame", str(path))
 
@@ -76,7 +84,7 @@ def read_pixels(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
     if n_bytes > max_bytes:
         raise ImageError(
             f"frame must need at most {max_bytes / 1024**3:.3g} GiB, got a header claiming {shape} {dtype}, "
-            f"{n_bytes / 1024**3:.3g} GiB ({path}). Obtain the file again if it is damaged, or crop the frame."
+            f"{n_bytes / 1024**3:.3g} GiB ({path}). Obtain the file again, or crop the frame."
         )
     content = path.read_bytes()
     try:
@@ -118,7 +126,8 @@ def frame_header(path: Path | str) -> tuple[tuple[int, int], np.dtype]:
             start = file.read(8)
     except OSError as error:
         raise ImageError(
-            f"frame must be a readable file, got {error.strerror} ({path}). Check the path and its permissions."
+            f"frame must be a readable file, got {error.strerror} ({path}). "
+            "Check the path and its permissions."
         ) from error
     try:
         if start.startswith(_TIFF_MAGIC):
@@ -209,17 +218,18 @@ def _tiff_header(path: Path) -> tuple[tuple[int, ...], str, np.dtype]:
         series = tiff.series[0]
         if series.dtype is None:
             raise ValueError("unknown pixel type")
-        size = path.stat().st_size
-        pages = [page for page in series.pages if page is not None]
-        ends = [
-            offset + count
-            for page in pages
+        segments = [
+            (offset, count)
+            for page in series.pages
+            if page is not None
             for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
         ]
-        if not ends or max(ends) > size:
-            # A claim of impossible size is reported as such by the caller of frame_header.
-            if math.prod(series.shape) * series.dtype.itemsize <= MAX_BYTES:
-                raise ValueError(f"pixels up to byte {max(ends, default=0)} in a file of {size} bytes")
+        size, end = path.stat().st_size, max((sum(segment) for segment in segments), default=0)
+        if end > size or not all(count for _, count in segments):
+            n_gib = math.prod(series.shape) * series.dtype.itemsize / 1024**3
+            raise ValueError(
+                f"header claims {series.shape} {series.dtype}, {n_gib:.3g} GiB, up to byte {end} of {size}"
+            )
         return series.shape, series.axes, series.dtype
 
 

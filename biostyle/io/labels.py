@@ -34,7 +34,8 @@ def read_labels(path: Path | str, shape: tuple[int, int] | None = None) -> NDArr
     path = Path(path)
     if path.suffix.lower() in (".jpg", ".jpeg"):
         raise MaskError(
-            f"labels must be stored without loss, got a {path.suffix} file ({path}). Export them as TIFF or PNG."
+            f"labels must be stored without loss, got a {path.suffix} file ({path}). "
+            "Export them as TIFF or PNG."
         )
     try:
         labels = read_pixels(path)
@@ -64,7 +65,8 @@ def write_labels(path: Path | str, labels: NDArray) -> None:
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0 or high > np.iinfo(np.uint16).max:
         raise MaskError(
-            f"labels must be 0 to 65535, got {low} to {high} ({path}). Relabel the objects consecutively from 1."
+            f"labels must be 0 to 65535, got {low} to {high} ({path}). "
+            "Relabel the objects consecutively from 1."
         )
     write_frame(path, labels.astype(np.uint16))
 

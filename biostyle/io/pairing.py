@@ -77,8 +77,9 @@ def pair_by_id(
 
     Notes
     -----
-    ``maskNNN``, ``man_segNNN`` and ``tNNN`` (three or four digits) are the same frame. Two single files are a pair
-    whatever their names. Where one side names no sequence and the other names exactly one, it is that one.
+    ``maskNNN``, ``man_segNNN`` and ``tNNN`` (three or four digits) are the same frame. Two single files are a
+    pair whatever their names. Where one side names no sequence and the other names exactly one, it is that
+    one.
     """
     predictions, truth = Path(predictions), Path(truth)
     if predictions.is_file() and truth.is_file():
@@ -147,7 +148,8 @@ def _files(path: Path, role: Role, reference: Reference | None) -> dict[_Key, Pa
         key = _identity(file, path)
         if key in files:
             raise PairingError(
-                f"{role} must hold each id once, got {_name(key)} in {files[key]} and {file}. Remove or rename one."
+                f"{role} must hold each id once, got {_name(key)} in {files[key]} and {file}. "
+                "Remove or rename one."
             )
         files[key] = file
     return files
@@ -163,7 +165,8 @@ def _of_reference(images: list[Path], path: Path, reference: Reference | None) -
         return by_reference[reference]
     if all(by_reference.values()):
         raise PairingError(
-            f"truth must hold one reference, got gold and silver ({path}). Choose with --reference gold or silver."
+            f"truth must hold one reference, got gold and silver ({path}). "
+            "Choose with --reference gold or --reference silver."
         )
     return images
 

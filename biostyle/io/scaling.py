@@ -23,8 +23,9 @@ def to_unit_range(
     image : ndarray of shape (H, W)
         Frame of any real dtype.
     mode : {"percentile", "dtype"}
-        "percentile" maps two percentiles of this frame to 0 and 1 and clips. "dtype" divides by the dtype's maximum,
-        which keeps frames comparable but squashes 16-bit data on a pedestal and very dark 8-bit data.
+        "percentile" maps two percentiles of this frame to 0 and 1 and clips. "dtype" divides by the dtype's
+        maximum, which keeps frames comparable but squashes 16-bit data on a pedestal and very dark
+        8-bit data.
     low_percentile, high_percentile : float
         Percentiles that become 0 and 1, in [0, 100]; used by "percentile" alone.
 
@@ -42,7 +43,8 @@ def to_unit_range(
 
     Notes
     -----
-    Where both percentiles fall on the same value (a dark frame with few objects), the minimum and maximum replace them.
+    Where both percentiles fall on the same value (a dark frame with few objects), the minimum and maximum
+    replace them.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def _divide_by_dtype_maximum(image: NDArray) -> NDArray:
     low, high = float(image.min()), float(image.max())
     if low < 0 or high > maximum:
         raise ImageError(
-            f"image must lie in [0, {maximum}] to be scaled by its dtype {image.dtype}, got {low:g} to {high:g}. "
-            "Use mode 'percentile'."
+            f"image must lie in [0, {maximum}] to be scaled by its dtype {image.dtype}, "
+            f"got {low:g} to {high:g}. Use mode 'percentile'."
         )
     return (image / np.float64(maximum)).astype(np.float32)

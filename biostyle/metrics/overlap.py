@@ -78,7 +78,8 @@ def pixel_counts(pred: NDArray, target: NDArray, not_annotated: int | None = NOT
             )
     if pred.shape != target.shape:
         raise MaskError(
-            f"pred must have the truth's size {target.shape}, got {pred.shape}. Check that the two belong together."
+            f"pred must have the truth's size {target.shape}, got {pred.shape}. "
+            "Check that the two belong together."
         )
     foreground, true = pred > 0, target > 0
     n_px = target.size

@@ -1,0 +1,154 @@
+"""The table of scores per image, its summary, and the trivial baselines that stand next to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biostyle.metrics.overlap import (
+    PixelCounts,
+    f_score,
+    jaccard,
+    pixel_counts,
+    pooled_score,
+    precision,
+    recall,
+)
+from biostyle.metrics.statistics import block_bootstrap_interval
+from biostyle.types import NDArray
+
+SCORES = {"precision": precision, "recall": recall, "f_score": f_score, "jaccard": jaccard}
+
+
+def score_table(image_ids: Sequence[str], counts: Sequence[PixelCounts]) -> pd.DataFrame:
+    """Tabulate counts and scores, one row an image.
+
+    Parameters
+    ----------
+    image_ids : sequence of str
+        Name of each image, in frame order.
+    counts : sequence of PixelCounts
+        Counts of each image.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns image_id, tp, fp, fn, tn (pixels), precision, recall, f_score, jaccard; undefined is NaN.
+
+    Examples
+    --------
+    >>> score_table(["t000"], [PixelCounts(1, 1, 1, 7)])[["image_id", "f_score"]].to_dict("records")
+    [{'image_id': 't000', 'f_score': 0.5}]
+    """
+    rows = [
+        {"image_id": image_id, **asdict(count)} | {name: score(count) for name, score in SCORES.items()}
+        for image_id, count in zip(image_ids, counts, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["image_id", "tp", "fp", "fn", "tn", *SCORES])
+
+
+def summarise(
+    table: pd.DataFrame, *, block_length: int = 5, n_resamples: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Summarise a score table, ready for JSON.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What :func:`score_table` returns.
+    block_length : int
+        Consecutive frames resampled together; see
+        :func:`biostyle.metrics.statistics.block_bootstrap_interval`.
+    n_resamples : int
+        Number of bootstrap resamples.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    dict
+        The mean per image of precision, recall, f_score and jaccard over the images where it is defined;
+        "ci95", the 95 % interval of the mean f_score; "pooled", the same scores of all counts added up;
+        "n_scored" and "n_undefined", images in the table and those without an f_score. Undefined is None.
+
+    Notes
+    -----
+    What precedes the last underscore of an image id is its sequence (``01`` of ``01_t007``); blocks stay within
+    it.
+
+    Examples
+    --------
+    >>> summary = summarise(score_table(["t000"], [PixelCounts(1, 1, 1, 7)]))
+    >>> summary["f_score"], summary["ci95"], summary["pooled"]["jaccard"]
+    (0.5, [None, None], 0.3333333333333333)
+    """
+    counts = [PixelCounts(*map(int, row)) for row in table[["tp", "fp", "fn", "tn"]].to_numpy()]
+    sequences = [str(image_id).rpartition("_")[0] for image_id in table["image_id"]]
+    interval = block_bootstrap_interval(
+        table["f_score"].to_numpy(dtype=np.float64),
+        block_length=block_length,
+        n_resamples=n_resamples,
+        seed=seed,
+        groups=np.array(sequences),
+    )
+    return {
+        **{name: _or_none(float(table[name].mean())) for name in SCORES},
+        "ci95": [_or_none(bound) for bound in interval],
+        "pooled": {name: _or_none(pooled_score(counts, score)) for name, score in SCORES.items()},
+        "n_scored": len(table),
+        "n_undefined": int(table["f_score"].isna().sum()),
+    }
+
+
+def baseline_counts(target: NDArray, image: NDArray | None = None) -> dict[str, PixelCounts]:
+    """Count the pixels of trivial predictions, which any segmenter has to beat.
+
+    Parameters
+    ----------
+    target : ndarray of bool or integer, shape (H, W)
+        True class indices; above 0 is foreground, 255 is not annotated.
+    image : ndarray, optional
+        The frame, of the same shape (H, W); without it there is no Otsu baseline.
+
+    Returns
+    -------
+    dict of str to PixelCounts
+        Under "all_foreground", "all_background" and, given the image, "otsu": Otsu's threshold [1]_ with the
+        brighter side as foreground, whatever the modality.
+
+    Raises
+    ------
+    MaskError
+        If the sizes differ or the target does not hold integers.
+
+    References
+    ----------
+    .. [1] Otsu N. A threshold selection method from gray-level histograms. IEEE Transactions on Systems, Man,
+       and Cybernetics 9:62-66, 1979. https://doi.org/10.1109/TSMC.1979.4310076
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> target = np.array([[1, 0], [0, 0]])
+    >>> baseline_counts(target, np.array([[9, 1], [1, 1]]))["otsu"]
+    PixelCounts(tp=1, fp=0, fn=0, tn=3)
+    """
+    predictions = {
+        "all_foreground": np.ones(target.shape, bool),
+        "all_background": np.zeros(target.shape, bool),
+    }
+    if image is not None:
+        from skimage.filters import threshold_otsu
+
+        predictions["otsu"] = image > threshold_otsu(image)
+    return {name: pixel_counts(pred, target) for name, pred in predictions.items()}
+
+
+def _or_none(value: float) -> float | None:
+    """Return None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else value
