@@ -348,7 +348,7 @@ def _prepare_frame(
     frame: Frame, part: Part, derive: DeriveSettings | None, out: Path
 ) -> dict[str, str | int]:
     """Check and copy one frame with its masks; return its row."""
-    image = check_image(read_frame(frame.image), "frame", str(frame.image))
+    image = read_frame(frame.image)
     if derive is not None:
         image = check_image(derive_image(image, derive), "derived frame", str(frame.image))
     height, width = image.shape
