@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
+import io
 import math
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +12,8 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from biostyle.errors import ImageError, OutputError
+from biostyle.errors import ImageError
+from biostyle.io.atomic import write_atomically
 from biostyle.types import NDArray, check_image
 
 MAX_BYTES = 4 * 1024**3
@@ -172,34 +172,14 @@ def write_frame(path: Path | str, array: NDArray) -> None:
     OutputError
         If the file cannot be written, for example because the disk is full.
     """
-    path = Path(path)
     if array.ndim != 2:
         raise ImageError(f"frame must be (H, W), got shape {array.shape} ({path}). Write one frame a file.")
     pixels = array.astype(np.uint8) if array.dtype == bool else array
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                tifffile.imwrite(
-                    file,
-                    pixels,
-                    photometric="minisblack",
-                    compression="zlib",
-                    metadata=None,
-                    software="biostyle",
-                )
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "Free disk space and run again." if full else "Check the folder's permissions."
-        raise OutputError(
-            f"output must be writable, got {error.strerror or error} ({path}). {remedy}"
-        ) from error
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer, pixels, photometric="minisblack", compression="zlib", metadata=None, software="biostyle"
+    )
+    write_atomically(path, buffer.getvalue())
 
 
 def _damaged(path: Path, error: Exception) -> ImageError:

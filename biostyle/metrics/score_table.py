@@ -78,8 +78,8 @@ def summarise(
 
     Notes
     -----
-    What precedes the last underscore of an image id is its sequence (``01`` of ``01_t007``); blocks stay within
-    it.
+    What precedes the last underscore of an image id is its sequence (``01`` of ``01_t007``); blocks stay
+    within it.
 
     Examples
     --------
