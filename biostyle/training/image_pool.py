@@ -54,7 +54,7 @@ class ImagePool:
                 self.images[index] = image
             else:
                 chosen.append(image)
-        return torch.stack(chosen)
+        return torch.stack([image.to(images.device) for image in chosen])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the images kept.

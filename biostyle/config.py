@@ -1,0 +1,240 @@
+"""One complete TOML file a run, with nothing inherited and nothing interpolated.
+
+Settings classes live beside the code that uses them; here they are put together.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from biostyle.data.prepare import DomainSettings
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.data.splits import SplitSettings
+from biostyle.errors import ConfigError
+from biostyle.training.cyclegan import StylizerSettings
+from biostyle.training.segmenter import SegmenterSettings
+from biostyle.validation import did_you_mean, explain
+
+
+class ScoreSettings(BaseModel):
+    """How predictions are scored.
+
+    Attributes
+    ----------
+    reference : {"auto", "gold", "silver"}
+        Masks to score against; ``auto`` is silver where a domain has it, else gold.
+    block_length : int
+        Consecutive frames drawn together by the bootstrap.
+    n_resamples : int
+        Number of bootstrap resamples.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    reference: Literal["auto", "gold", "silver"] = "auto"
+    block_length: int = Field(5, ge=1)
+    n_resamples: int = Field(2000, ge=100)
+
+
+class ReportSettings(BaseModel):
+    """What the report shows.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    n_panels : int
+        Frames a domain to show.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = "Before and after"
+    n_panels: int = Field(3, ge=0)
+
+
+class CellTrackingConfig(BaseModel):
+    """Everything the cell-tracking pipeline can be told.
+
+    Attributes
+    ----------
+    pipeline : str
+        ``"cell-tracking"``.
+    seed : int
+        Source of every random choice.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    domain_a : str
+        Key, in ``domains``, of the annotated domain A.
+    domains : dict of str to DomainSettings
+        The domains by name; all but ``domain_a`` are B.
+    split : SplitSettings
+        How frames are divided.
+    preprocessing : Preprocessing
+        From raw frame to network input.
+    segmenter : SegmenterSettings
+        S_A.
+    stylizer : StylizerSettings
+        G_B→A, one for each domain B.
+    score : ScoreSettings
+        Scoring.
+    report : ReportSettings
+        Report.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    pipeline: Literal["cell-tracking"] = "cell-tracking"
+    seed: int = Field(0, ge=0)
+    device: str = "auto"
+    domain_a: str
+    domains: dict[str, DomainSettings]
+    split: SplitSettings = SplitSettings()
+    preprocessing: Preprocessing = Preprocessing()
+    segmenter: SegmenterSettings = SegmenterSettings()
+    stylizer: StylizerSettings = StylizerSettings()
+    score: ScoreSettings = ScoreSettings()
+    report: ReportSettings = ReportSettings()
+
+    @model_validator(mode="after")
+    def _has_both_kinds_of_domain(self) -> CellTrackingConfig:
+        """Refuse a configuration without A, or without any B."""
+        if self.domain_a not in self.domains:
+            raise ValueError(f"domain_a must be one of {sorted(self.domains)}, got {self.domain_a!r}")
+        if len(self.domains) < 2:
+            raise ValueError(f"domains must hold a domain B beside {self.domain_a}, got none")
+        return self
+
+    def domains_b(self) -> list[str]:
+        """Return the names of the domains B, in the order of the file.
+
+        Returns
+        -------
+        list of str
+            All keys of ``domains`` but ``domain_a``.
+        """
+        return [name for name in self.domains if name != self.domain_a]
+
+    def restrict_to(self, names: list[str]) -> CellTrackingConfig:
+        """Keep only some of the domains B.
+
+        Parameters
+        ----------
+        names : list of str
+            Domains B to keep; naming A as well changes nothing.
+
+        Returns
+        -------
+        CellTrackingConfig
+            A copy with A and those domains.
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown or no domain B is named.
+        """
+        for name in names:
+            if name not in self.domains:
+                raise ConfigError(
+                    f"domain must be one of {sorted(self.domains)}, got {name!r}. "
+                    f"{did_you_mean(name, self.domains)}".rstrip()
+                )
+        kept = {name: self.domains[name] for name in self.domains if name in {self.domain_a, *names}}
+        if len(kept) < 2:
+            raise ConfigError(
+                f"domains must name at least one domain B, got {names}. Choose from {self.domains_b()}."
+            )
+        return self.model_copy(update={"domains": kept})
+
+
+def load_config(source: str | Path, overrides: list[str] | None = None) -> CellTrackingConfig:
+    """Read a configuration and apply ``key=value`` overrides.
+
+    Parameters
+    ----------
+    source : str or Path
+        A TOML file, or the name of a built-in configuration such as ``"cell_tracking/cpu"``.
+    overrides : list of str
+        Dotted keys and TOML values, such as ``"stylizer.n_steps=500"``; a value that is not TOML is a string.
+
+    Returns
+    -------
+    CellTrackingConfig
+        The checked configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a key or value is not what it should be.
+    """
+    path = _find(source)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"config must be a readable file, got {error.strerror} ({source}). Check the path."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config must be TOML, got {error} ({source}). Correct that line.") from error
+    for override in overrides or []:
+        _apply(table, override)
+    try:
+        return CellTrackingConfig.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(explain(error, CellTrackingConfig, str(source))) from error
+
+
+def dump_config(config: CellTrackingConfig) -> str:
+    """Write a configuration as TOML that :func:`load_config` reads back.
+
+    Parameters
+    ----------
+    config : CellTrackingConfig
+        The configuration.
+
+    Returns
+    -------
+    str
+        TOML with every key spelled out.
+    """
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def _find(source: str | Path) -> Path | Traversable:
+    """A file if there is one, else a built-in configuration of that name."""
+    path = Path(source)
+    if path.is_file() or path.suffix == ".toml":
+        return path
+    built_in = resources.files("biostyle.configs").joinpath(f"{source}.toml")
+    if built_in.is_file():
+        return built_in
+    raise ConfigError(
+        f"config must be a TOML file or a built-in name like cell_tracking/cpu, got {str(source)!r}. "
+        "Check the path."
+    )
+
+
+def _apply(table: dict[str, Any], override: str) -> None:
+    """Set one dotted key."""
+    key, equals, value = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise ConfigError(
+            f"--set must be KEY=VALUE, got {override!r}. Write for example stylizer.n_steps=500."
+        )
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set must name a key in a table, got {override!r}. {part!r} is a value.")
+    table[parts[-1]] = parsed

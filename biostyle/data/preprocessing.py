@@ -1,0 +1,114 @@
+"""From a raw frame to a network's input: intensity to [0, 1], size to the working resolution."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch.nn import functional as F
+
+from biostyle.io.scaling import to_unit_range
+from biostyle.types import NDArray
+
+
+class Preprocessing(BaseModel):
+    """How a raw frame becomes a network's input; stored with every model.
+
+    Attributes
+    ----------
+    scaling : {"percentile", "dtype"}
+        ``percentile`` clips each frame at two of its own percentiles; ``dtype`` divides by the largest value the
+        dtype can hold, which leaves nothing of 16-bit data with a pedestal.
+    low_percentile, high_percentile : float
+        The two percentiles.
+    working_scale : float
+        Size of the network's input relative to the frame.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    scaling: Literal["percentile", "dtype"] = "percentile"
+    low_percentile: float = Field(0.5, ge=0, lt=50)
+    high_percentile: float = Field(99.5, gt=50, le=100)
+    working_scale: float = Field(1.0, gt=0, le=4)
+
+    def image_batch(self, image: NDArray) -> torch.Tensor:
+        """Turn one raw frame into a batch of one.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W)
+            Raw frame of any dtype.
+
+        Returns
+        -------
+        Tensor of shape (1, 1, H', W')
+            In [0, 1], at the working resolution.
+        """
+        unit = to_unit_range(
+            image,
+            mode=self.scaling,
+            low_percentile=self.low_percentile,
+            high_percentile=self.high_percentile,
+        )
+        batch = torch.from_numpy(unit)[None, None]
+        return resize(batch, self.working_size(image.shape)).clamp(0, 1)
+
+    def mask_at_working_size(self, mask: NDArray) -> torch.Tensor:
+        """Bring a mask to the working resolution.
+
+        Parameters
+        ----------
+        mask : ndarray of shape (H, W)
+            Class indices, uint8.
+
+        Returns
+        -------
+        Tensor of shape (H', W')
+            Class indices, uint8, of the nearest pixels.
+        """
+        size = self.working_size(mask.shape)
+        batch = torch.from_numpy(mask)[None, None].float()
+        return F.interpolate(batch, size=size, mode="nearest-exact")[0, 0].to(torch.uint8)
+
+    def working_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return height and width at the working resolution.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Height and width of the frame, in pixels.
+
+        Returns
+        -------
+        tuple of int
+            Height and width, in pixels, at least 1.
+
+        Examples
+        --------
+        >>> Preprocessing(working_scale=0.5).working_size((520, 696))
+        (260, 348)
+        """
+        height, width = (max(1, round(length * self.working_scale)) for length in shape)
+        return height, width
+
+
+def resize(batch: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Resize smoothly, without aliasing.
+
+    Parameters
+    ----------
+    batch : Tensor of shape (N, C, H, W)
+        Images or logits.
+    size : tuple of int
+        New height and width, in pixels.
+
+    Returns
+    -------
+    Tensor of shape (N, C, *size)
+        Resized by bilinear interpolation; the same tensor where nothing is to be done.
+    """
+    if tuple(batch.shape[-2:]) == tuple(size):
+        return batch
+    return F.interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)
