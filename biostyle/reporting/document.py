@@ -1,0 +1,133 @@
+"""What a report says, before anybody decides what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from biostyle.types import NDArray
+
+BEFORE = "before"
+AFTER = "after"
+BASELINES = ("all_foreground", "all_background", "otsu")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One frame to look at, with what was predicted on it.
+
+    Attributes
+    ----------
+    image_id : str
+        Frame, as named in the score tables.
+    image : ndarray of shape (H, W)
+        Frame of domain B, any numeric dtype; stretched for display only.
+    stylised : ndarray of shape (H, W) or None
+        The same frame in the style of A.
+    before : ndarray of shape (H, W)
+        Mask predicted on the frame as it is, 0 or 1.
+    after : ndarray of shape (H, W) or None
+        Mask predicted on the stylised frame, 0 or 1.
+    truth : ndarray of shape (H, W)
+        Reference mask, 0 or 1; 255 where nobody annotated.
+    """
+
+    image_id: str
+    image: NDArray
+    stylised: NDArray | None
+    before: NDArray
+    after: NDArray | None
+    truth: NDArray
+
+
+@dataclass(frozen=True)
+class DomainResult:
+    """Everything measured on one domain.
+
+    Attributes
+    ----------
+    name : str
+        Key in ``summary.json`` and in ``scores.csv``.
+    title : str
+        Name for people.
+    reference : str
+        Annotation that was scored against, for example ``"gold"``.
+    n_scored : int
+        Frames that were scored.
+    n_frames : int
+        Frames there are.
+    tables : mapping of str to DataFrame
+        Per-image score tables by row name. ``"before"`` is required; ``"after"``, the trivial baselines
+        ``"all_foreground"``, ``"all_background"``, ``"otsu"`` and any other candidate are optional.
+    panels : sequence of Panel
+        Frames to show.
+    losses : DataFrame or None
+        Training history: a column ``step`` and one column a loss.
+    notes : sequence of str
+        What was not scored and why, and anything a reader has to know.
+    secondary : mapping of str to mapping of str to DataFrame
+        The same kind of tables against further references, by reference and then by row name.
+    """
+
+    name: str
+    title: str
+    reference: str
+    n_scored: int
+    n_frames: int
+    tables: Mapping[str, pd.DataFrame]
+    panels: Sequence[Panel] = ()
+    losses: pd.DataFrame | None = None
+    notes: Sequence[str] = ()
+    secondary: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report: results, and where they came from.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    pipeline : str
+        What made the predictions, for example ``"cell-tracking"``.
+    domains : sequence of DomainResult
+        One a column of the overview table, in this order.
+    settings : mapping
+        Resolved configuration; may be nested.
+    versions : mapping of str to str
+        Software and its versions.
+    fingerprints : mapping of str to str
+        Data and their digests.
+    command : str
+        Command line that makes this report again.
+    machine : str
+        Processor, memory and accelerator in words.
+    created : str
+        Time in ISO 8601.
+    published : mapping of str to mapping of str to float, or None
+        F-scores somebody published, by domain and then by ``"before"`` or ``"after"``; shown beside this run's.
+    block_length : int
+        Consecutive images drawn together by the bootstrap.
+    n_resamples : int
+        Bootstrap resamples.
+    seed : int
+        Seed of the bootstrap.
+    """
+
+    title: str
+    pipeline: str
+    domains: Sequence[DomainResult]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    fingerprints: Mapping[str, str]
+    command: str
+    machine: str
+    created: str
+    published: Mapping[str, Mapping[str, float]] | None = None
+    block_length: int = 5
+    n_resamples: int = 2000
+    seed: int = 0

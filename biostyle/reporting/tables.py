@@ -1,0 +1,409 @@
+"""Numbers of a report: the summary that every output is made from, and the sentences that say what it means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from biostyle.metrics.score_table import summarise
+from biostyle.metrics.statistics import paired_difference
+from biostyle.reporting.document import AFTER, BASELINES, BEFORE, DomainResult, Report
+
+SCHEMA = 1
+ROW_TITLES = {
+    BEFORE: "Before",
+    AFTER: "After",
+    "all_foreground": "All foreground",
+    "all_background": "All background",
+    "otsu": "Otsu",
+}
+EFFECTS = {
+    "better": "Better after translation",
+    "worse": "Worse after translation",
+    "unclear": "No clear change",
+    "unknown": "Cannot be judged",
+    "caution": "No better than a trivial mask",
+    "untranslated": "Not translated",
+}
+MISSING = "–"
+
+
+def row_title(name: str) -> str:
+    """Name a row of the score tables for people.
+
+    Parameters
+    ----------
+    name : str
+        Key in ``DomainResult.tables``.
+
+    Returns
+    -------
+    str
+        Title; a name that is not a standard one is its own title.
+
+    Examples
+    --------
+    >>> row_title("all_foreground"), row_title("my-method")
+    ('All foreground', 'my-method')
+    """
+    return ROW_TITLES.get(name, name)
+
+
+def summarise_report(report: Report) -> dict[str, Any]:
+    """Reduce every table of a report to means with 95 % intervals.
+
+    Parameters
+    ----------
+    report : Report
+        What was measured.
+
+    Returns
+    -------
+    dict
+        The content of ``summary.json``: ``schema``, ``pipeline`` and ``domains``. Scores are means over images and
+        ``pooled`` holds those of the summed counts; None stands for undefined.
+    """
+    domains = {domain.name: _summarise_domain(domain, report) for domain in report.domains}
+    return {"schema": SCHEMA, "pipeline": report.pipeline, "domains": domains}
+
+
+def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
+    """Summarise the rows, the paired difference and the further references of one domain."""
+    bootstrap = {"block_length": report.block_length, "n_resamples": report.n_resamples, "seed": report.seed}
+
+    def rows(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+        return {name: summarise(table, **bootstrap) for name, table in tables.items()}
+
+    def difference(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+        before, after = (tables[name].set_index("image_id")["f_score"] for name in (BEFORE, AFTER))
+        sequences = [str(image_id).rpartition("_")[0] for image_id in before.index]
+        return paired_difference(
+            after.reindex(before.index).to_numpy(), before.to_numpy(), groups=sequences, **bootstrap
+        )
+
+    scores = rows(domain.tables)
+    out: dict[str, Any] = {
+        "n_scored": domain.n_scored,
+        "n_frames": domain.n_frames,
+        "reference": domain.reference,
+        BEFORE: scores.pop(BEFORE),
+    }
+    if AFTER in scores:
+        out[AFTER] = scores.pop(AFTER)
+        out["difference"] = difference(domain.tables)
+    out["baselines"] = {name: scores.pop(name) for name in BASELINES if name in scores}
+    if scores:
+        out["candidates"] = scores
+    if domain.secondary:
+        out["secondary"] = {reference: rows(tables) for reference, tables in domain.secondary.items()}
+    return out
+
+
+def effect(domain: Mapping[str, Any]) -> str:
+    """Say what translation did to one domain, as far as the paired interval allows.
+
+    Parameters
+    ----------
+    domain : mapping
+        One value of ``summary["domains"]``.
+
+    Returns
+    -------
+    str
+        ``"better"`` if the 95 % interval of the paired difference in F lies above 0, ``"worse"`` if below,
+        ``"unclear"`` if it holds 0, ``"unknown"`` if there is none, ``"untranslated"`` without an after.
+
+    Examples
+    --------
+    >>> effect({"difference": {"value": -0.4, "ci95": [-0.5, -0.3], "n": 9}})
+    'worse'
+    """
+    if "difference" not in domain:
+        return "untranslated"
+    low, high = domain["difference"]["ci95"]
+    if low is None or high is None:
+        return "unknown"
+    return "better" if low > 0 else "worse" if high < 0 else "unclear"
+
+
+def headline(summary: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """Say in one sentence where translation helped and where it hurt.
+
+    Parameters
+    ----------
+    summary : mapping
+        What :func:`summarise_report` returns.
+    titles : mapping of str to str
+        Domain titles by name.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    effects = {name: effect(domain) for name, domain in summary["domains"].items()}
+    translated = [name for name, found in effects.items() if found != "untranslated"]
+    if not translated:
+        return "Nothing was translated; these are the scores as they are."
+    clauses = []
+    for kind, verb in (
+        ("better", "helped"),
+        ("worse", "hurt"),
+        ("unclear", "made no clear difference"),
+        ("unknown", "could not be judged"),
+    ):
+        names = [titles[name] for name in translated if effects[name] == kind]
+        if names:
+            clauses.append(f"{verb} in {_listed(names)}")
+    return f"Translation {_listed(clauses)}."
+
+
+def findings(summary: Mapping[str, Any], titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Spell out the headline, one sentence a domain, and warn where a trivial mask does as well.
+
+    Parameters
+    ----------
+    summary : mapping
+        What :func:`summarise_report` returns.
+    titles : mapping of str to str
+        Domain titles by name.
+
+    Returns
+    -------
+    list of (str, str)
+        A key of ``EFFECTS`` and a sentence.
+    """
+    found = []
+    for name, domain in summary["domains"].items():
+        kind = effect(domain)
+        if kind != "untranslated":
+            difference = domain["difference"]
+            found.append(
+                (
+                    kind,
+                    f"{titles[name]}: mean F {format_score(domain[BEFORE]['f_score'])} before, "
+                    f"{format_score(domain[AFTER]['f_score'])} after; paired difference over "
+                    f"{_counted(difference['n'])} {format_signed(difference['value'])}, "
+                    f"95\N{NO-BREAK SPACE}% interval {format_interval(difference['ci95'], format_signed)}.",
+                )
+            )
+    order = list(EFFECTS)
+    found.sort(key=lambda item: order.index(item[0]))
+    return found + [("caution", text) for text in _cautions(summary, titles)]
+
+
+def _cautions(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
+    """Name the domains whose final score does not beat the best trivial mask."""
+    for name, domain in summary["domains"].items():
+        final = AFTER if AFTER in domain else BEFORE
+        trivial = {
+            baseline: row["f_score"]
+            for baseline, row in domain["baselines"].items()
+            if row["f_score"] is not None
+        }
+        score = domain[final]["f_score"]
+        if trivial and score is not None and score <= max(trivial.values()):
+            best = max(trivial, key=lambda baseline: trivial[baseline])
+            yield (
+                f"{titles[name]}: {final} scores {format_score(score)}, "
+                f"the trivial mask “{row_title(best)}” "
+                f"{format_score(trivial[best])}."
+            )
+
+
+def _listed(items: list[str]) -> str:
+    """Join words the way a sentence does."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _counted(n: int) -> str:
+    """Count images."""
+    return f"{n} image" if n == 1 else f"{n} images"
+
+
+def overview_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any] | None]]]:
+    """Arrange this run's scores with domains as columns.
+
+    Parameters
+    ----------
+    summary : mapping
+        What :func:`summarise_report` returns.
+
+    Returns
+    -------
+    list of (str, list)
+        Row name and one summary row, or None, a domain: before, after, difference, candidates, baselines.
+    """
+    domains = list(summary["domains"].values())
+    merged = [{**domain, **domain.get("candidates", {}), **domain["baselines"]} for domain in domains]
+    candidates = dict.fromkeys(name for domain in domains for name in domain.get("candidates", {}))
+    names = (BEFORE, AFTER, "difference", *candidates, *BASELINES)
+    rows = [(name, [domain.get(name) for domain in merged]) for name in names]
+    return [(name, cells) for name, cells in rows if any(cells)]
+
+
+def score_rows(domain: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """List the rows of one domain's score table in reading order.
+
+    Parameters
+    ----------
+    domain : mapping
+        One value of ``summary["domains"]``.
+
+    Returns
+    -------
+    list of (str, dict)
+        Row name and its summary.
+    """
+    rows = {name: domain[name] for name in (BEFORE, AFTER) if name in domain}
+    return list({**rows, **domain.get("candidates", {}), **domain["baselines"]}.items())
+
+
+def per_image(domain: DomainResult) -> pd.DataFrame:
+    """Put before and after of each image side by side.
+
+    Parameters
+    ----------
+    domain : DomainResult
+        One domain.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by image; columns such as ``("before", "f_score")``, and ``("difference", "f_score")``.
+    """
+    columns = ["f_score", "precision", "recall", "jaccard"]
+    shown = {
+        name: domain.tables[name].set_index("image_id")[columns]
+        for name in (BEFORE, AFTER)
+        if name in domain.tables
+    }
+    table = pd.concat(shown, axis=1).reindex(domain.tables[BEFORE]["image_id"])
+    if AFTER in shown:
+        table[("difference", "f_score")] = table[(AFTER, "f_score")] - table[(BEFORE, "f_score")]
+    return table
+
+
+def scores_frame(report: Report) -> pd.DataFrame:
+    """Stack every per-image score of a report.
+
+    Parameters
+    ----------
+    report : Report
+        What was measured.
+
+    Returns
+    -------
+    DataFrame
+        One row a domain, row name and image, with the reference it was scored against in the last column.
+    """
+    parts = []
+    for domain in report.domains:
+        for reference, tables in {domain.reference: domain.tables, **domain.secondary}.items():
+            for row, table in tables.items():
+                part = table.copy()
+                part.insert(0, "domain", domain.name)
+                part.insert(1, "row", row)
+                parts.append(part.assign(reference=reference))
+    return pd.concat(parts, ignore_index=True)
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """List nested settings under dotted names.
+
+    Parameters
+    ----------
+    settings : mapping
+        Settings, possibly nested.
+    prefix : str
+        Name of the section they are in, with its dot.
+
+    Returns
+    -------
+    list of (str, str)
+        Dotted name and value.
+
+    Examples
+    --------
+    >>> flatten({"seed": 0, "stylizer": {"n_steps": 500}})
+    [('seed', '0'), ('stylizer.n_steps', '500')]
+    """
+    rows: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += flatten(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", str(value)))
+    return rows
+
+
+def format_score(value: float | None) -> str:
+    """Write a score with three decimals.
+
+    Parameters
+    ----------
+    value : float or None
+        Score; None or NaN where undefined.
+
+    Returns
+    -------
+    str
+        For example ``0.912``, or a dash.
+
+    Examples
+    --------
+    >>> format_score(0.9123), format_score(None)
+    ('0.912', '–')
+    """
+    return MISSING if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def format_signed(value: float | None) -> str:
+    """Write a difference with its sign.
+
+    Parameters
+    ----------
+    value : float or None
+        Difference; None or NaN where undefined.
+
+    Returns
+    -------
+    str
+        For example ``+0.120`` or ``−0.403``, or a dash.
+
+    Examples
+    --------
+    >>> format_signed(-0.4032), format_signed(0.0)
+    ('−0.403', '0.000')
+    """
+    text = format_score(value)
+    if text in (MISSING, "0.000", "-0.000"):
+        return text.lstrip("-")
+    return text.replace("-", "−") if text.startswith("-") else f"+{text}"
+
+
+def format_interval(ci95: list[float | None], write: Any = format_score) -> str:
+    """Write an interval.
+
+    Parameters
+    ----------
+    ci95 : list of float or None
+        Lower and upper end.
+    write : callable
+        How to write an end, :func:`format_score` or :func:`format_signed`.
+
+    Returns
+    -------
+    str
+        For example ``0.881 to 0.923``, or a dash.
+
+    Examples
+    --------
+    >>> format_interval([0.881, 0.923])
+    '0.881 to 0.923'
+    """
+    low, high = ci95
+    return MISSING if low is None or high is None else f"{write(low)} to {write(high)}"
