@@ -26,7 +26,7 @@ from scipy import ndimage
 
 from biostyle.data.sources.cell_tracking import Frame, read_sequences
 from biostyle.data.splits import Part, SplitSettings, assign_splits
-from biostyle.errors import ImageError, MaskError
+from biostyle.errors import ImageError, MaskError, OutputError
 from biostyle.io.frames import read_frame, write_frame
 from biostyle.io.labels import labels_to_mask, read_labels, write_labels
 from biostyle.types import NDArray, check_image
@@ -242,7 +242,7 @@ class PreparedDomain:
         return labels_to_mask(read_labels(path, (row.height, row.width))), name
 
 
-def derive_image(image: NDArray, settings: DeriveSettings) -> NDArray:
+def derive_image(image: NDArray, settings: DeriveSettings, where: str = "") -> NDArray:
     """Invert and blur a frame to imitate another microscope.
 
     Parameters
@@ -251,6 +251,8 @@ def derive_image(image: NDArray, settings: DeriveSettings) -> NDArray:
         Gray values.
     settings : DeriveSettings
         What to do; the inversion comes first.
+    where : str
+        File the frame came from, for the error.
 
     Returns
     -------
@@ -270,8 +272,9 @@ def derive_image(image: NDArray, settings: DeriveSettings) -> NDArray:
            [ 55,   0]], dtype=uint8)
     """
     if image.dtype.kind not in "ui":
+        at = f" ({where})" if where else ""
         raise ImageError(
-            f"image to derive from must be integer, got dtype {image.dtype}. Convert it to uint8 or uint16."
+            f"image to derive from must be integer, got dtype {image.dtype}{at}. Convert it to uint8 or uint16."
         )
     derived = np.invert(image) if settings.invert else image
     if settings.blur_sigma_px > 0:
@@ -308,6 +311,8 @@ def prepare_domain(
         If a mask has no frame, or a number occurs twice.
     SplitError
         If training or test would be empty.
+    OutputError
+        If the directory cannot be written.
     """
     folder = Path(data_root) / settings.folder
     frames = read_sequences(folder)
@@ -320,15 +325,9 @@ def prepare_domain(
             f"Add {train[0].sequence}_ST/SEG or {train[0].sequence}_GT/SEG."
         )
     out = Path(out)
-    for name in ("images", "gold", "silver"):
-        (out / name).mkdir(parents=True, exist_ok=True)
     rows = [
         _prepare_frame(frame, decided.assignment[frame.frame_id], settings.derive, out) for frame in frames
     ]
-    with (out / "frames.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
     summary = {
         "title": settings.title,
         "folder": settings.folder,
@@ -341,7 +340,22 @@ def prepare_domain(
         "derive": settings.derive.model_dump() if settings.derive else None,
         "without_mask": without_mask,
     }
-    (out / "domain.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _write_tables(out, rows, summary)
+
+
+def _write_tables(out: Path, rows: list[dict[str, str | int]], summary: dict[str, object]) -> None:
+    """Write ``frames.csv`` and ``domain.json``."""
+    try:
+        with (out / "frames.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        (out / "domain.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"output must be writable, got {error.strerror} ({out}). "
+            "Free disk space or check the folder's permissions."
+        ) from error
 
 
 def _prepare_frame(
@@ -350,7 +364,7 @@ def _prepare_frame(
     """Check and copy one frame with its masks; return its row."""
     image = read_frame(frame.image)
     if derive is not None:
-        image = check_image(derive_image(image, derive), "derived frame", str(frame.image))
+        image = check_image(derive_image(image, derive, str(frame.image)), "derived frame", str(frame.image))
     height, width = image.shape
     row: dict[str, str | int] = {
         "frame_id": frame.frame_id,
@@ -368,7 +382,12 @@ def _prepare_frame(
     for name, path in (("gold", frame.gold), ("silver", frame.silver)):
         if path is not None:
             row[name] = f"{name}/{frame.frame_id}.tif"
-            write_labels(out / name / f"{frame.frame_id}.tif", read_labels(path, (height, width)))
+            target = out / name / f"{frame.frame_id}.tif"
+            labels = read_labels(path, (height, width))
+            try:
+                write_labels(target, labels)
+            except MaskError as error:  # labels that do not fit uint16: name the file they came from
+                raise MaskError(str(error).replace(str(target), str(path))) from error
     return row
 
 
