@@ -86,14 +86,14 @@ def read_pixels(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
             f"frame must need at most {max_bytes / 1024**3:.3g} GiB, got a header claiming {shape} {dtype}, "
             f"{n_bytes / 1024**3:.3g} GiB ({path}). Obtain the file again, or crop the frame."
         )
-    content = path.read_bytes()
     try:
+        content = path.read_bytes()
         if content.startswith(_PNG_MAGIC):
             pixels = imagecodecs.png_decode(content)
         elif content.startswith(_JPEG_MAGIC):
             pixels = imagecodecs.jpeg8_decode(content)
         else:
-            with tifffile.TiffFile(path) as tiff:
+            with tifffile.TiffFile(io.BytesIO(content)) as tiff:
                 pixels = tiff.series[0].asarray()
     except _DECODER_ERRORS as error:
         raise _damaged(path, error) from error

@@ -65,6 +65,11 @@ def pixel_counts(pred: NDArray, target: NDArray, not_annotated: int | None = NOT
     MaskError
         If the sizes differ or a mask does not hold integers.
 
+    Notes
+    -----
+    A truth stored as 0 and 255, or as instance identities, goes through
+    :func:`biostyle.io.labels.labels_to_mask` first; otherwise its 255 reads as "not annotated".
+
     Examples
     --------
     >>> import numpy as np
@@ -72,7 +77,7 @@ def pixel_counts(pred: NDArray, target: NDArray, not_annotated: int | None = NOT
     PixelCounts(tp=1, fp=1, fn=1, tn=0)
     """
     for name, mask in (("pred", pred), ("target", target)):
-        if mask.dtype.kind not in "bui":
+        if mask.dtype.kind not in ("b", "u", "i"):
             raise MaskError(
                 f"{name} must hold integers, got dtype {mask.dtype}. Threshold probabilities first."
             )
