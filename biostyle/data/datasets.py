@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from biostyle.data.prepare import PreparedDomain, PreparedFrame
+from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import SplitError
 
 
@@ -77,3 +79,47 @@ def _orient(crop: torch.Tensor, n_turns: int, flipped: bool) -> torch.Tensor:
     """Turn by multiples of 90° and mirror."""
     crop = torch.rot90(crop, n_turns, (-2, -1))
     return crop.flip(-1) if flipped else crop
+
+
+def read_images(
+    domain: PreparedDomain, rows: list[PreparedFrame], preprocessing: Preprocessing
+) -> list[torch.Tensor]:
+    """Read frames once, ready for training.
+
+    Parameters
+    ----------
+    domain : PreparedDomain
+        The domain.
+    rows : list of PreparedFrame
+        Its frames to read.
+    preprocessing : Preprocessing
+        From raw frame to network input.
+
+    Returns
+    -------
+    list of Tensor of shape (1, H, W)
+        In [0, 1], at the working resolution.
+    """
+    return [preprocessing.image_batch(domain.read_image(row))[0] for row in rows]
+
+
+def read_masks(
+    domain: PreparedDomain, rows: list[PreparedFrame], preprocessing: Preprocessing
+) -> list[torch.Tensor]:
+    """Read the masks of annotated training frames once.
+
+    Parameters
+    ----------
+    domain : PreparedDomain
+        The domain.
+    rows : list of PreparedFrame
+        Frames that have a mask.
+    preprocessing : Preprocessing
+        Gives the working resolution.
+
+    Returns
+    -------
+    list of Tensor of shape (H, W)
+        Class indices, uint8.
+    """
+    return [preprocessing.mask_at_working_size(domain.read_truth(row)[0]) for row in rows]

@@ -195,6 +195,21 @@ class PreparedDomain:
         name = self.reference(reference, split)
         return [row for row in self.frames(split) if getattr(row, name)]
 
+    def global_ids(self, rows: list[PreparedFrame]) -> list[str]:
+        """Name frames so that they can be told apart across domains.
+
+        Parameters
+        ----------
+        rows : list of PreparedFrame
+            Rows of this domain.
+
+        Returns
+        -------
+        list of str
+            Challenge folder and frame id; a derived frame is called like the one it came from.
+        """
+        return [f"{self.folder}/{row.frame_id}" for row in rows]
+
     def read_image(self, row: PreparedFrame) -> NDArray:
         """Read a frame.
 

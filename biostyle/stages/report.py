@@ -1,0 +1,172 @@
+"""Stage: scores, predictions and training histories → the before/after report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from biostyle.artifacts import BuildOptions, build, fingerprint, versions
+from biostyle.data.prepare import PreparedDomain, PreparedFrame, load_prepared
+from biostyle.io.frames import read_frame
+from biostyle.io.labels import labels_to_mask, read_labels
+from biostyle.reporting.document import DomainResult, Panel, Report
+from biostyle.reporting.render import write_report
+from biostyle.stages.predict import result_path
+from biostyle.stages.score import read_scores
+
+
+@dataclass(frozen=True)
+class DomainDirectories:
+    """The finished directories of one domain.
+
+    Attributes
+    ----------
+    prepared : Path
+        Its frames and masks.
+    scores : Path
+        Its score tables.
+    before : Path
+        Predictions without translation.
+    after : Path or None
+        Predictions after translation; none for domain A.
+    training : Path or None
+        Where the ``history.csv`` to draw is: the stylizer's, or the segmenter's for domain A.
+    """
+
+    prepared: Path
+    scores: Path
+    before: Path
+    after: Path | None = None
+    training: Path | None = None
+
+
+def report(
+    domains: Mapping[str, DomainDirectories],
+    out: Path,
+    *,
+    title: str,
+    pipeline: str,
+    config: dict[str, Any],
+    command: str,
+    published: Mapping[str, Mapping[str, float]] | None,
+    options: BuildOptions,
+) -> Path:
+    """Write the report.
+
+    Parameters
+    ----------
+    domains : mapping of str to DomainDirectories
+        Finished directories by domain, in the order of the table.
+    out : Path
+        Directory to make: ``index.html``, ``report.md``, ``scores.csv`` and ``summary.json``.
+    title : str
+        Heading.
+    pipeline : str
+        Name of the pipeline.
+    config : dict
+        The resolved configuration, with ``seed``, ``score`` and ``report``.
+    command : str
+        Command line to print; not part of the request.
+    published : mapping or None
+        F-scores to show beside this run's, by domain and row.
+    options : BuildOptions
+        How to deal with what is there.
+
+    Returns
+    -------
+    Path
+        ``out``.
+    """
+    inputs = {
+        f"{name}.{role}": path
+        for name, directories in domains.items()
+        for role, path in vars(directories).items()
+        if path is not None
+    }
+
+    def work(partial: Path) -> None:
+        document = Report(
+            title=title,
+            pipeline=pipeline,
+            domains=[
+                _domain_result(name, directories, config["report"]["n_panels"])
+                for name, directories in domains.items()
+            ],
+            settings=config,
+            versions=versions(),
+            fingerprints={name: fingerprint(directories.prepared) for name, directories in domains.items()},
+            command=command,
+            machine=describe_machine(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            published=published,
+            block_length=config["score"]["block_length"],
+            n_resamples=config["score"]["n_resamples"],
+            seed=config["seed"],
+        )
+        write_report(document, partial)
+
+    build(out, "report", {"title": title, "pipeline": pipeline, "config": config}, inputs, work, options)
+    return out
+
+
+def describe_machine() -> str:
+    """Describe the machine in a few words.
+
+    Returns
+    -------
+    str
+        Operating system, processor architecture and number of usable cores.
+    """
+    return f"{platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def _domain_result(name: str, directories: DomainDirectories, n_panels: int) -> DomainResult:
+    """Read everything one domain's section needs."""
+    domain = load_prepared(directories.prepared)
+    reference, tables, notes = read_scores(directories.scores)
+    rows = domain.with_truth("test", reference)
+    history = directories.training / "history.csv" if directories.training else None
+    return DomainResult(
+        name=name,
+        title=domain.title,
+        reference=reference,
+        n_scored=len(rows),
+        n_frames=len(domain.rows),
+        tables=tables.pop(reference),
+        panels=[_panel(domain, row, reference, directories) for row in _spread(rows, n_panels)],
+        losses=pd.read_csv(history) if history else None,
+        notes=notes,
+        secondary=tables,
+    )
+
+
+def _spread(rows: list[PreparedFrame], n: int) -> list[PreparedFrame]:
+    """Choose frames evenly over time, whatever their scores."""
+    n = min(n, len(rows))
+    return [rows[(2 * position + 1) * len(rows) // (2 * n)] for position in range(n)]
+
+
+def _panel(
+    domain: PreparedDomain, row: PreparedFrame, reference: str, directories: DomainDirectories
+) -> Panel:
+    """Read the images of one frame."""
+
+    def mask(predictions: Path) -> Any:
+        return labels_to_mask(read_labels(result_path(predictions, row)))
+
+    after = directories.after
+    return Panel(
+        image_id=row.frame_id,
+        image=domain.read_image(row),
+        stylised=read_frame(after / "stylized" / f"{row.frame_id}.tif") if after else None,
+        before=mask(directories.before),
+        after=mask(after) if after else None,
+        truth=domain.read_truth(row, reference)[0],
+    )

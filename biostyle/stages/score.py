@@ -1,0 +1,132 @@
+"""Stage: predictions and a prepared domain → per-image score tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from biostyle.artifacts import BuildOptions, build, write_json
+from biostyle.data.prepare import PreparedDomain, Reference, load_prepared
+from biostyle.errors import PairingError
+from biostyle.io.labels import labels_to_mask, read_labels
+from biostyle.metrics.overlap import PixelCounts, pixel_counts
+from biostyle.metrics.score_table import baseline_counts, score_table
+from biostyle.stages.predict import result_path
+
+
+def score(
+    prepared: Path, predictions: dict[str, Path], out: Path, *, reference: str, options: BuildOptions
+) -> Path:
+    """Score the test frames of a domain against every reference it has.
+
+    Parameters
+    ----------
+    prepared : Path
+        Prepared domain.
+    predictions : dict of str to Path
+        Finished predictions by row name, such as ``before`` and ``after``.
+    out : Path
+        Directory to make: ``<reference>/<row>.csv`` and ``score.json``.
+    reference : {"auto", "gold", "silver"}
+        The primary reference.
+    options : BuildOptions
+        How to deal with what is there.
+
+    Returns
+    -------
+    Path
+        ``out``.
+
+    Raises
+    ------
+    PairingError
+        If no test frame has a mask in the primary reference.
+    """
+
+    def work(partial: Path) -> None:
+        domain = load_prepared(prepared)
+        primary = domain.reference(reference)
+        n_scored: dict[str, int] = {}
+        for name in ("silver", "gold"):
+            rows = domain.with_truth("test", name)
+            if rows:
+                n_scored[name] = len(rows)
+                _write_tables(domain, name, predictions, partial / name)
+        if primary not in n_scored:
+            raise PairingError(
+                f"test frames must have {primary} masks to be scored, got 0 of {len(domain.frames('test'))} "
+                f"({prepared}). Choose another reference or split."
+            )
+        write_json(partial / "score.json", {"reference": primary, "notes": _notes(domain, primary, n_scored)})
+
+    build(out, "score", {"reference": reference}, {"prepared": prepared, **predictions}, work, options)
+    return out
+
+
+def read_scores(directory: Path) -> tuple[str, dict[str, dict[str, pd.DataFrame]], list[str]]:
+    """Read what :func:`score` made.
+
+    Parameters
+    ----------
+    directory : Path
+        Its directory.
+
+    Returns
+    -------
+    reference : str
+        The primary reference.
+    tables : dict of str to dict of str to DataFrame
+        Score tables by reference and row name.
+    notes : list of str
+        What was not scored and why.
+    """
+    summary: dict[str, Any] = json.loads((directory / "score.json").read_text())
+    tables = {
+        folder.name: {
+            path.stem: pd.read_csv(path, float_precision="round_trip")
+            for path in sorted(folder.glob("*.csv"))
+        }
+        for folder in sorted(directory.iterdir())
+        if folder.is_dir()
+    }
+    return summary["reference"], tables, summary["notes"]
+
+
+def _write_tables(
+    domain: PreparedDomain, reference: Reference, predictions: dict[str, Path], out: Path
+) -> None:
+    """Count pixels for every prediction and trivial baseline, and write one table each."""
+    counts: dict[str, list[PixelCounts]] = {}
+    rows = domain.with_truth("test", reference)
+    for row in rows:
+        truth, _ = domain.read_truth(row, reference)
+        for name, directory in predictions.items():
+            labels = read_labels(result_path(directory, row), truth.shape)
+            counts.setdefault(name, []).append(pixel_counts(labels_to_mask(labels), truth))
+        for name, baseline in baseline_counts(truth, domain.read_image(row)).items():
+            counts.setdefault(name, []).append(baseline)
+    out.mkdir()
+    for name, per_image in counts.items():
+        table = score_table([row.frame_id for row in rows], per_image)
+        table.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def _notes(domain: PreparedDomain, primary: Reference, n_scored: dict[str, int]) -> list[str]:
+    """Say what was scored, against what, and what was left out."""
+    n_test, n_train = len(domain.frames("test")), len(domain.frames("train"))
+    n_unused = len(domain.rows) - n_test - n_train
+    split = (
+        "whole sequences" if domain.split_mode == "sequence" else "the last block of each sequence is test"
+    )
+    notes = [
+        f"Scored {n_scored[primary]} of {len(domain.rows)} frames against {primary} masks.",
+        f"Split by {domain.split_mode} ({split}): {n_train} training, {n_test} test, {n_unused} unused frames.",
+    ]
+    if n_scored[primary] < n_test:
+        notes.append(f"{n_test - n_scored[primary]} test frames have no {primary} mask and were not scored.")
+    if primary == "gold":
+        notes.append("Gold masks can miss whole cells; there are no silver masks, which cover all of them.")
+    return notes

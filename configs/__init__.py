@@ -1,0 +1,1 @@
+"""Run configurations: one complete TOML file a run; nothing inherited, nothing interpolated."""
