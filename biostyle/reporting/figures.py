@@ -23,7 +23,7 @@ from biostyle.reporting.tables import effect
 from biostyle.types import NOT_ANNOTATED, NDArray
 
 TRUE_POSITIVE = (255, 214, 10)
-FALSE_POSITIVE = (214, 40, 57)
+FALSE_POSITIVE = (230, 45, 60)
 FALSE_NEGATIVE = (46, 196, 120)
 
 BETTER = "#0072b2"
@@ -34,7 +34,7 @@ RULE = "#d9dce1"
 
 _MAX_TILE_PX = 360
 _MAX_CURVE_POINTS = 300
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.hashsalt": "biostyle",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -119,7 +119,7 @@ def overlay(image: NDArray, pred: NDArray, truth: NDArray) -> NDArray:
         (~predicted & actual, FALSE_NEGATIVE),
     ):
         chosen = where & annotated
-        colours[chosen] = np.array(colour) * (0.6 + 0.4 * colours[chosen] / 255)
+        colours[chosen] = np.array(colour) * (0.7 + 0.3 * colours[chosen] / 255)
     return np.rint(colours).astype(np.uint8)
 
 
@@ -206,13 +206,14 @@ def overview_plot(domains: Mapping[str, Mapping[str, Any]], titles: Mapping[str,
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
-        for style in (
-            {"marker": "o", "markerfacecolor": "white", "label": "before"},
-            {"marker": "o", "markerfacecolor": NEUTRAL, "label": "after (blue: better, orange: worse, gray: unclear)"},
-            {"marker": "|", "markersize": 9, "color": INK, "label": "all foreground"},
-            {"marker": "x", "markersize": 5, "color": INK, "label": "Otsu"},
-        ):
-            axes.plot([], [], linestyle="none", **{"color": NEUTRAL, **style})
+        styles: list[dict[str, Any]] = [
+            {"marker": "o", "color": NEUTRAL, "markerfacecolor": "white", "label": "before"},
+            {"marker": "o", "color": NEUTRAL, "label": "after (blue: better, orange: worse, gray: unclear)"},
+            {"marker": "|", "color": INK, "markersize": 9, "label": "all foreground"},
+            {"marker": "x", "color": INK, "markersize": 5, "label": "Otsu"},
+        ]
+        for style in styles:
+            axes.plot([], [], linestyle="none", **style)
         figure.legend(loc="outside upper left", ncols=4, columnspacing=1.6, handletextpad=0.4)
         return _svg(figure)
 

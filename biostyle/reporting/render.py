@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from biostyle.errors import OutputError
+from biostyle.io.atomic import write_atomically
 from biostyle.reporting import figures, tables
 from biostyle.reporting.document import AFTER, BASELINES, BEFORE, DomainResult, Panel, Report
 from biostyle.types import NDArray
@@ -66,15 +66,8 @@ def write_report(report: Report, out_dir: Path) -> Path:
         SCORES: tables.scores_frame(report).to_csv(index=False, lineterminator="\n"),
         SUMMARY: json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
     }
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (out_dir / name).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(
-            f"report directory must be writable, got {error.strerror} ({error.filename or out_dir}). "
-            "Choose another directory or free some space."
-        ) from error
+    for name, text in texts.items():
+        write_atomically(out_dir / name, text.encode())
     return out_dir / HTML
 
 
@@ -146,6 +139,7 @@ def _domain(domain: DomainResult, summary: dict[str, Any]) -> dict[str, Any]:
 
 def _tiles(panel: Panel, domain: DomainResult) -> list[dict[str, Any]]:
     """Draw the pictures of one panel, left to right."""
+
     def tile(title: str, pixels: NDArray, alt: str, detail: str = "") -> dict[str, Any]:
         return {"title": title, "png": figures.tile_png(pixels), "alt": alt, "detail": detail}
 
@@ -181,7 +175,7 @@ def _interval(ci95: list[float | None], *, signed: bool = False) -> str:
 
 def _data_uri(kind: str, content: bytes) -> Markup:
     """Put a picture into the page itself."""
-    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")  # noqa: S704 - no user text
+    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")
 
 
 def _escape_markdown(value: Any) -> str:
@@ -191,6 +185,5 @@ def _escape_markdown(value: Any) -> str:
 
 
 def _squeezed(text: str) -> str:
-    """Remove the blank lines that template tags leave behind, between table rows and in general."""
-    text = re.sub(r"\|\n+(?=\|)", "|\n", text)
+    """Remove the runs of blank lines that template tags leave behind."""
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

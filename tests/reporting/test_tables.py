@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from biostyle.metrics.overlap import PixelCounts
+from biostyle.metrics.score_table import score_table
+from biostyle.reporting import tables
+from biostyle.reporting.document import DomainResult, Report
+
+TITLES = {"nikon": "NIKON", "zeiss": "ZEISS"}
+
+
+def with_domain(report: Report, domain: DomainResult) -> Report:
+    return replace(report, domains=[domain])
+
+
+def swapped(domain: DomainResult) -> DomainResult:
+    before, after = domain.tables["before"], domain.tables["after"]
+    return replace(domain, tables={**domain.tables, "before": after, "after": before})
+
+
+def test_summary_has_the_documented_keys(report: Report) -> None:
+    summary = tables.summarise_report(report)
+    assert list(summary) == ["schema", "pipeline", "domains"]
+    assert (summary["schema"], summary["pipeline"]) == (1, "cell-tracking")
+    zeiss = summary["domains"]["zeiss"]
+    assert (zeiss["n_scored"], zeiss["n_frames"], zeiss["reference"]) == (6, 84, "gold")
+    for row in (zeiss["before"], zeiss["after"], *zeiss["baselines"].values()):
+        assert {"f_score", "jaccard", "precision", "recall", "ci95", "pooled"} <= set(row)
+        assert len(row["ci95"]) == 2
+    assert set(zeiss["difference"]) == {"value", "ci95", "n"}
+    assert list(zeiss["baselines"]) == ["all_foreground", "all_background", "otsu"]
+    assert set(summary["domains"]["nikon"]) == {"n_scored", "n_frames", "reference", "before", "baselines"}
+    assert zeiss["secondary"]["silver"]["before"]["n_scored"] == 3
+
+
+def test_scores_are_means_over_images(report: Report, domain_b: DomainResult) -> None:
+    row = tables.summarise_report(report)["domains"]["zeiss"]
+    assert row["before"]["f_score"] == pytest.approx(domain_b.tables["before"]["f_score"].mean())
+    expected = (domain_b.tables["after"]["f_score"] - domain_b.tables["before"]["f_score"]).mean()
+    assert row["difference"]["value"] == pytest.approx(expected)
+    assert row["difference"]["n"] == 6
+
+
+def test_difference_pairs_images_by_id_not_by_row(report: Report, domain_b: DomainResult) -> None:
+    shuffled = replace(domain_b, tables={**domain_b.tables, "after": domain_b.tables["after"].iloc[::-1]})
+    straight, other = (
+        tables.summarise_report(with_domain(report, domain))["domains"]["zeiss"]["difference"]
+        for domain in (domain_b, shuffled)
+    )
+    assert straight == other
+
+
+def test_undefined_scores_become_null(report: Report, domain_b: DomainResult) -> None:
+    empty = score_table(["01_t000"], [PixelCounts(0, 0, 0, 100)])
+    domain = replace(domain_b, tables={"before": empty, "after": empty}, n_scored=1, secondary={})
+    summary = tables.summarise_report(with_domain(report, domain))
+    zeiss = json.loads(json.dumps(summary, allow_nan=False))["domains"]["zeiss"]
+    assert zeiss["before"]["f_score"] is None
+    assert zeiss["before"]["ci95"] == [None, None]
+    assert zeiss["before"]["n_undefined"] == 1
+    assert zeiss["difference"] == {"value": None, "ci95": [None, None], "n": 0}
+    assert tables.effect(zeiss) == "unknown"
+    assert tables.headline(summary, TITLES) == "Translation could not be judged in ZEISS."
+
+
+def test_other_rows_are_kept_as_candidates(report: Report, domain_b: DomainResult) -> None:
+    domain = replace(domain_b, tables={**domain_b.tables, "cyclegan": domain_b.tables["before"]})
+    summary = tables.summarise_report(with_domain(report, domain))
+    assert list(summary["domains"]["zeiss"]["candidates"]) == ["cyclegan"]
+    names = [name for name, _ in tables.overview_rows(summary)]
+    assert names == [
+        "before", "after", "difference", "cyclegan", "all_foreground", "all_background", "otsu",
+    ]  # fmt: skip
+
+
+def test_headline_says_where_translation_hurt(report: Report) -> None:
+    summary = tables.summarise_report(report)
+    assert tables.headline(summary, TITLES) == "Translation hurt in ZEISS."
+    kind, text = tables.findings(summary, TITLES)[0]
+    assert kind == "worse"
+    assert text.startswith("ZEISS: mean F 0.787 before, 0.369 after; paired difference over 6 images −0.4")
+
+
+def test_headline_says_where_translation_helped(report: Report, domain_b: DomainResult) -> None:
+    summary = tables.summarise_report(with_domain(report, swapped(domain_b)))
+    assert tables.headline(summary, TITLES) == "Translation helped in ZEISS."
+    assert tables.effect(summary["domains"]["zeiss"]) == "better"
+
+
+def test_headline_does_not_claim_what_the_interval_does_not_hold(
+    report: Report, domain_b: DomainResult
+) -> None:
+    before = domain_b.tables["before"]
+    mixed = before.assign(f_score=before["f_score"] + np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1]))
+    domain = replace(domain_b, tables={"before": before, "after": mixed})
+    summary = tables.summarise_report(with_domain(report, domain))
+    assert tables.headline(summary, TITLES) == "Translation made no clear difference in ZEISS."
+
+
+def test_headline_without_translation(report: Report) -> None:
+    summary = tables.summarise_report(with_domain(report, report.domains[0]))
+    assert tables.headline(summary, TITLES).startswith("Nothing was translated")
+    assert tables.findings(summary, TITLES) == []
+
+
+def test_a_trivial_mask_that_scores_as_well_is_named(report: Report) -> None:
+    cautions = [
+        text for kind, text in tables.findings(tables.summarise_report(report), TITLES) if kind == "caution"
+    ]
+    assert cautions == ["ZEISS: after scores 0.369, the trivial mask “All foreground” 0.876."]
+
+
+def test_scores_frame_holds_every_row_and_its_reference(report: Report) -> None:
+    frame = tables.scores_frame(report)
+    assert list(frame.columns[:4]) == ["domain", "row", "image_id", "tp"]
+    assert len(frame) == 3 + 5 * 6 + 3
+    assert set(frame.loc[frame["reference"] == "silver", "row"]) == {"before"}
+
+
+def test_per_image_subtracts_before_from_after(domain_b: DomainResult) -> None:
+    table = tables.per_image(domain_b)
+    row = table.loc["01_t000"]
+    assert row[("difference", "f_score")] == pytest.approx(20 / 60 - 60 / 80)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (float("nan"), "–"), (-0.0001, "0.000"), (0.5, "+0.500"), (-0.5, "−0.500")],
+)
+def test_signed_numbers(value: float | None, text: str) -> None:
+    assert tables.format_signed(value) == text
+
+
+def test_interval_that_is_undefined_is_a_dash() -> None:
+    assert tables.format_interval([None, None]) == "–"
+    assert tables.format_interval([-0.5, 0.5], tables.format_signed) == "−0.500 to +0.500"
