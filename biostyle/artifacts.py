@@ -109,10 +109,49 @@ def build(
             work(partial)
             _finish(partial, out, request)
     except OSError as error:
-        raise OutputError(
-            f"output must be writable, got {error.strerror or error} ({error.filename or out}). "
-            "Free space, change permissions or choose another --out."
+        raise _unwritable(out, error) from error
+
+
+def claim_run_directory(out: Path, pipeline: str, config: str, options: BuildOptions) -> None:
+    """Make a pipeline's directory and leave the resolved configuration in it.
+
+    Parameters
+    ----------
+    out : Path
+        The run's directory.
+    pipeline : str
+        Name of the pipeline.
+    config : str
+        Resolved configuration, as TOML.
+    options : BuildOptions
+        In a dry run nothing is written.
+
+    Raises
+    ------
+    ArtifactMismatchError
+        If ``out`` holds something else than a run of this pipeline.
+    OutputError
+        If it cannot be written.
+    """
+    marker = out / "run.json"
+    try:
+        occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
+        if occupied:
+            found = json.loads(marker.read_text())["pipeline"] if marker.is_file() else "no biostyle run"
+            if found != pipeline:
+                raise ArtifactMismatchError(
+                    f"output must be new or hold a {pipeline} run, got {found} ({out}). Choose another --out."
+                )
+        if not options.dry_run:
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(marker, {"schema": 1, "pipeline": pipeline})
+            (out / "config.toml").write_text(config, encoding="utf-8")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactMismatchError(
+            f"run.json must name a pipeline, got {error} ({marker}). Choose another --out."
         ) from error
+    except OSError as error:
+        raise _unwritable(out, error) from error
 
 
 def read_record(directory: Path) -> dict[str, Any]:
@@ -319,3 +358,11 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unwritable(out: Path, error: OSError) -> OutputError:
+    """Describe a failed write."""
+    return OutputError(
+        f"output must be writable, got {error.strerror or error} ({error.filename or out}). "
+        "Free space, change permissions or choose another --out."
+    )

@@ -122,6 +122,29 @@ class CellTrackingConfig(BaseModel):
         """
         return [name for name in self.domains if name != self.domain_a]
 
+    def known_domain(self, name: str) -> str:
+        """Check that a domain is configured.
+
+        Parameters
+        ----------
+        name : str
+            Key of ``domains``.
+
+        Returns
+        -------
+        str
+            The same name.
+
+        Raises
+        ------
+        ConfigError
+            If it is unknown.
+        """
+        if name not in self.domains:
+            hint = did_you_mean(name, self.domains) or "Name one of these."
+            raise ConfigError(f"domain must be one of {sorted(self.domains)}, got {name!r}. {hint}")
+        return name
+
     def restrict_to(self, names: list[str]) -> CellTrackingConfig:
         """Keep only some of the domains B.
 
@@ -141,11 +164,7 @@ class CellTrackingConfig(BaseModel):
             If a name is unknown or no domain B is named.
         """
         for name in names:
-            if name not in self.domains:
-                raise ConfigError(
-                    f"domain must be one of {sorted(self.domains)}, got {name!r}. "
-                    f"{did_you_mean(name, self.domains)}".rstrip()
-                )
+            self.known_domain(name)
         kept = {name: self.domains[name] for name in self.domains if name in {self.domain_a, *names}}
         if len(kept) < 2:
             raise ConfigError(

@@ -1,0 +1,178 @@
+"""How progress and results look on a screen, or in a log."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.progress import Progress as RichBar
+
+ROWS = {"before": "before", "after": "after"}
+BASELINES = {"otsu": "Otsu", "all_foreground": "all foreground", "all_background": "all background"}
+
+
+class ScreenProgress:
+    """One line a stage, and under it one bar with step, losses and remaining time.
+
+    Where standard error is not a terminal the bar becomes about ten lines a stage.
+
+    Parameters
+    ----------
+    root : Path
+        Directory the stages' names are shown relative to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = str(root)
+        self.bar: RichBar | None = None
+        self._task: Any = None
+        self._started = time.monotonic()
+        self._tenth = 0
+
+    @contextmanager
+    def shown(self) -> Iterator[ScreenProgress]:
+        """Show progress while the block runs.
+
+        Yields
+        ------
+        ScreenProgress
+            Itself.
+        """
+        if not sys.stderr.isatty():
+            yield self
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[losses]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as self.bar:
+            yield self
+
+    def stage(self, name: str, status: str) -> None:
+        """Say that a stage begins, is skipped or is resumed.
+
+        Parameters
+        ----------
+        name : str
+            The stage's directory.
+        status : str
+            What happens to it.
+        """
+        self._started, self._tenth = time.monotonic(), 0
+        short = name.removeprefix(self.root).lstrip("/") or name
+        if self.bar:
+            if self._task is not None:
+                self.bar.remove_task(self._task)
+            self.bar.console.print(f"{short:<32} [dim]{status}", highlight=False)
+            self._task = self.bar.add_task(short, total=None, losses="")
+        else:
+            click.echo(f"{short:<32} {status}", err=True)
+
+    def update(self, step: int, n_steps: int, losses: dict[str, float]) -> None:
+        """Say how far the stage under way is.
+
+        Parameters
+        ----------
+        step : int
+            Steps done.
+        n_steps : int
+            Steps in all.
+        losses : dict of str to float
+            Latest mean losses.
+        """
+        text = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        if self.bar:
+            self.bar.update(self._task, completed=step, total=n_steps, losses=text)
+        elif losses and step * 10 // n_steps > self._tenth:
+            self._tenth = step * 10 // n_steps
+            left = (time.monotonic() - self._started) / step * (n_steps - step)
+            click.echo(f"  step {step} of {n_steps}, about {left:.0f} s left  {text}", err=True)
+
+    def note(self, text: str) -> None:
+        """Say something worth a line.
+
+        Parameters
+        ----------
+        text : str
+            The remark.
+        """
+        if self.bar:
+            self.bar.console.print(text, highlight=False, markup=False)
+        else:
+            click.echo(text, err=True)
+
+
+def command_line() -> str:
+    """Return the command that is running, as it can be pasted into a shell.
+
+    Returns
+    -------
+    str
+        Program name and quoted arguments.
+    """
+    return shlex.join(["biostyle", *sys.argv[1:]])
+
+
+def print_summary(report: Path, as_json: bool) -> None:
+    """Print the before/after table of a finished report and say where the report is.
+
+    Parameters
+    ----------
+    report : Path
+        The report's directory.
+    as_json : bool
+        Print ``summary.json`` instead, and nothing else.
+    """
+    text = (report / "summary.json").read_text(encoding="utf-8")
+    if as_json:
+        click.echo(text, nl=False)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    domains: dict[str, Any] = json.loads(text)["domains"]
+    table = Table(title="Pixel F-score, mean per image [95 % interval]", title_justify="left", box=None)
+    table.add_column("")
+    for name, domain in domains.items():
+        table.add_column(f"{name}\n{domain['n_scored']} frames, {domain['reference']}", justify="right")
+    for row, title in ROWS.items():
+        table.add_row(title, *(_cell(domain.get(row)) for domain in domains.values()))
+    table.add_row("difference", *(_difference(domain.get("difference")) for domain in domains.values()))
+    for row, title in BASELINES.items():
+        table.add_row(title, *(_cell(domain["baselines"].get(row)) for domain in domains.values()))
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    click.echo(f"Report: {report / 'index.html'}")
+
+
+def _cell(scores: dict[str, Any] | None) -> str:
+    """An F-score with its interval."""
+    if not scores or scores["f_score"] is None:
+        return "–"
+    low, high = scores["ci95"]
+    interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{scores['f_score']:.3f}{interval}".replace("[", r"\[")
+
+
+def _difference(difference: dict[str, Any] | None) -> str:
+    """A signed difference with its interval."""
+    if not difference or difference["value"] is None:
+        return "–"
+    low, high = difference["ci95"]
+    interval = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
+    return f"{difference['value']:+.3f}{interval}".replace("[", r"\[")

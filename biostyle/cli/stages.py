@@ -1,0 +1,164 @@
+"""The verbs ``fetch, prepare, train-segmenter, train-stylizer, predict``: one stage each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from biostyle.cli.display import ScreenProgress
+
+if TYPE_CHECKING:
+    from biostyle.artifacts import BuildOptions
+
+DIRECTORY = click.Path(path_type=Path)
+_out = click.option("-o", "--out", type=DIRECTORY, required=True, help="Directory to make.")
+_config = click.option(
+    "--config",
+    default="cell_tracking/cpu",
+    show_default=True,
+    help="A TOML file, or the name of a built-in configuration.",
+)
+_set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting.")
+_device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+_seed = click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration.")
+_resume = click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
+
+
+def _run(out: Path, stage: Callable[[BuildOptions], Any], resume: bool = False) -> None:
+    """Run one stage with its progress on the screen."""
+    from biostyle.artifacts import BuildOptions
+
+    with ScreenProgress(out.parent).shown() as progress:
+        stage(BuildOptions(resume=resume, progress=progress))
+    click.echo(out)
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+def fetch(names: tuple[str, ...]) -> None:
+    """Make sure that the data sets NAMES are in the cache; `biostyle data fetch` has all the options."""
+    from biostyle.artifacts import BuildOptions
+    from biostyle.stages.fetch import fetch as stage
+
+    with ScreenProgress(Path()).shown() as progress:
+        click.echo(stage(list(names), options=BuildOptions(progress=progress)))
+
+
+@click.command()
+@click.option("--data-root", type=DIRECTORY, required=True, help="Folder holding the folders as delivered.")
+@click.option("--domain", required=True, help="Which of the configuration's domains.")
+@_out
+@_config
+@_set
+def prepare(data_root: Path, domain: str, out: Path, config: str, overrides: tuple[str, ...]) -> None:
+    """Check a delivered folder, split it, and write it under one naming scheme."""
+    from biostyle.config import load_config
+    from biostyle.stages.prepare import prepare as stage
+
+    settings = load_config(config, list(overrides))
+    name = settings.known_domain(domain)
+    annotated = name == settings.domain_a
+    _run(
+        out,
+        lambda options: stage(
+            data_root, out, settings.domains[name], settings.split, annotated=annotated, options=options
+        ),
+    )
+
+
+@click.command("train-segmenter")
+@click.argument("prepared_a", type=DIRECTORY)
+@_out
+@_config
+@_set
+@_seed
+@_device
+@_resume
+def train_segmenter(
+    prepared_a: Path,
+    out: Path,
+    config: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    device: str,
+    resume: bool,
+) -> None:
+    """Train S_A on the prepared domain PREPARED_A."""
+    from biostyle.config import load_config
+    from biostyle.stages.train_segmenter import train_segmenter as stage
+
+    settings = load_config(config, list(overrides))
+    _run(
+        out,
+        lambda options: stage(
+            prepared_a,
+            out,
+            settings.segmenter,
+            settings.preprocessing,
+            seed=settings.seed if seed is None else seed,
+            device=device,
+            options=options,
+        ),
+        resume,
+    )
+
+
+@click.command("train-stylizer")
+@click.argument("prepared_a", type=DIRECTORY)
+@click.argument("prepared_b", type=DIRECTORY)
+@_out
+@_config
+@_set
+@_seed
+@_device
+@_resume
+def train_stylizer(
+    prepared_a: Path,
+    prepared_b: Path,
+    out: Path,
+    config: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    device: str,
+    resume: bool,
+) -> None:
+    """Train the generators between the prepared domains PREPARED_A and PREPARED_B."""
+    from biostyle.config import load_config
+    from biostyle.stages.train_stylizer import train_stylizer as stage
+
+    settings = load_config(config, list(overrides))
+    _run(
+        out,
+        lambda options: stage(
+            prepared_a,
+            prepared_b,
+            out,
+            settings.stylizer,
+            settings.preprocessing,
+            seed=settings.seed if seed is None else seed,
+            device=device,
+            options=options,
+        ),
+        resume,
+    )
+
+
+@click.command()
+@click.argument("prepared", type=DIRECTORY)
+@click.option("--segmenter", type=DIRECTORY, required=True, help="Model directory of S_A.")
+@click.option("--stylizer", type=DIRECTORY, help="Directory made by train-stylizer.")
+@_out
+@_device
+def predict(prepared: Path, segmenter: Path, stylizer: Path | None, out: Path, device: str) -> None:
+    """Segment the test frames of the prepared domain PREPARED, translating them first if asked to."""
+    from biostyle.stages.predict import predict as stage
+
+    _run(
+        out,
+        lambda options: stage(
+            prepared, out, segmenter=segmenter, stylizer=stylizer, device=device, options=options
+        ),
+    )

@@ -1,0 +1,133 @@
+"""Cell tracking: segment new microscopes with a segmenter that only knows phase contrast.
+
+A straight line of stages: prepare every domain, train S_A, and for each domain B train a stylizer, predict before
+and after, and score; then report.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from biostyle.artifacts import BuildOptions, claim_run_directory
+from biostyle.config import CellTrackingConfig, dump_config
+from biostyle.stages.predict import predict
+from biostyle.stages.prepare import prepare
+from biostyle.stages.report import DomainDirectories, report
+from biostyle.stages.score import score
+from biostyle.stages.train_segmenter import train_segmenter
+from biostyle.stages.train_stylizer import train_stylizer
+
+# Pixel F-scores of Table 3 of the seed work (whole sequences, its own reference and its own S_A).
+PUBLISHED_TABLE_3: dict[str, dict[str, float]] = {
+    "nikon": {"before": 0.974},
+    "zeiss": {"before": 0.650, "after": 0.247},
+    "olympus": {"before": 0.000, "after": 0.157},
+    "leica": {"before": 0.127, "after": 0.041},
+    "artificial": {"before": 0.392, "after": 0.342},
+}
+
+
+def run(
+    config: CellTrackingConfig, data_root: Path, out: Path, *, command: str, options: BuildOptions
+) -> Path:
+    """Run the whole pipeline; what is there already and still right is not made again.
+
+    Parameters
+    ----------
+    config : CellTrackingConfig
+        Everything that can be set.
+    data_root : Path
+        Folder that holds the challenge's folders as delivered.
+    out : Path
+        The run's directory.
+    command : str
+        Command line to print in the report.
+    options : BuildOptions
+        How to deal with what is there.
+
+    Returns
+    -------
+    Path
+        The report's directory, with ``index.html``, ``report.md``, ``scores.csv`` and ``summary.json``.
+
+    Raises
+    ------
+    DataError
+        If the data, the configuration or ``out`` cannot be used.
+    InterruptedRunError
+        If training was stopped on request.
+    """
+    claim_run_directory(out, config.pipeline, dump_config(config), options)
+    device = config.device
+    prepared = {
+        name: prepare(
+            data_root,
+            out / "prepared" / name,
+            domain,
+            config.split,
+            annotated=name == config.domain_a,
+            options=options,
+        )
+        for name, domain in config.domains.items()
+    }
+    prepared_a = prepared[config.domain_a]
+    segmenter = train_segmenter(
+        prepared_a,
+        out / "segmenter",
+        config.segmenter,
+        config.preprocessing,
+        seed=config.seed,
+        device=device,
+        options=options,
+    )
+    directories = {}
+    for name, prepared_b in prepared.items():
+        predictions = {
+            "before": predict(
+                prepared_b,
+                out / "predictions" / name / "before",
+                segmenter=segmenter,
+                device=device,
+                options=options,
+            )
+        }
+        training = segmenter
+        if name != config.domain_a:
+            training = train_stylizer(
+                prepared_a,
+                prepared_b,
+                out / "stylizer" / name,
+                config.stylizer,
+                config.preprocessing,
+                seed=config.seed,
+                device=device,
+                options=options,
+            )
+            predictions["after"] = predict(
+                prepared_b,
+                out / "predictions" / name / "after",
+                segmenter=segmenter,
+                stylizer=training,
+                device=device,
+                options=options,
+            )
+        scores = score(
+            prepared_b,
+            predictions,
+            out / "scores" / name,
+            reference=config.score.reference,
+            options=options,
+        )
+        directories[name] = DomainDirectories(
+            prepared_b, scores, predictions["before"], predictions.get("after"), training
+        )
+    return report(
+        directories,
+        out / "report",
+        title=config.report.title,
+        pipeline=config.pipeline,
+        config=config.model_dump(mode="json"),
+        command=command,
+        published={name: row for name, row in PUBLISHED_TABLE_3.items() if name in directories} or None,
+        options=options,
+    )
