@@ -185,8 +185,8 @@ def findings(summary: Mapping[str, Any], titles: Mapping[str, str]) -> list[tupl
                 (
                     kind,
                     f"{titles[name]}: mean F {format_score(domain[BEFORE]['f_score'])} before, "
-                    f"{format_score(domain[AFTER]['f_score'])} after; paired difference over "
-                    f"{_counted(difference['n'])} {format_signed(difference['value'])}, "
+                    f"{format_score(domain[AFTER]['f_score'])} after; paired difference "
+                    f"{format_signed(difference['value'])} over {_counted(difference['n'])}, "
                     f"95\N{NO-BREAK SPACE}% interval {format_interval(difference['ci95'], format_signed)}.",
                 )
             )

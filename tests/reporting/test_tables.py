@@ -83,7 +83,7 @@ def test_headline_says_where_translation_hurt(report: Report) -> None:
     assert tables.headline(summary, TITLES) == "Translation hurt in ZEISS."
     kind, text = tables.findings(summary, TITLES)[0]
     assert kind == "worse"
-    assert text.startswith("ZEISS: mean F 0.787 before, 0.369 after; paired difference over 6 images −0.4")
+    assert text.startswith("ZEISS: mean F 0.787 before, 0.369 after; paired difference −0.418 over 6 images, 95")
 
 
 def test_headline_says_where_translation_helped(report: Report, domain_b: DomainResult) -> None:
