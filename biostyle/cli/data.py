@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -121,7 +121,7 @@ def fetch(name: str, root: Path | None, accept_terms: bool, from_dir: Path | Non
     is_new = not is_complete(manifest.name, root)
     if is_new and manifest.access == "open" and not terms_accepted(manifest, root):
         click.echo(f"Terms of {manifest.name} ({manifest.homepage}):\n{manifest.terms.strip()}", err=True)
-        if not accept_terms and sys.stdin.isatty():
+        if not accept_terms and _is_terminal("stdin"):
             accept_terms = click.confirm("Do you accept them?", err=True)
     try:
         with _progress_bar() as progress:
@@ -186,10 +186,15 @@ def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:.0f} MB"
 
 
+def _is_terminal(stream: Literal["stdin", "stderr"]) -> bool:
+    """Tell whether somebody sits at the other end of a standard stream."""
+    return bool(getattr(sys, stream).isatty())
+
+
 @contextmanager
 def _progress_bar() -> Iterator[Progress | None]:
     """Show one bar a step where somebody is looking at a terminal; nothing otherwise."""
-    if not sys.stderr.isatty():
+    if not _is_terminal("stderr"):
         yield None
         return
     from rich.console import Console

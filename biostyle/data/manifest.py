@@ -172,11 +172,12 @@ def _read(path: Path | Traversable) -> Manifest:
     try:
         return Manifest.model_validate(table)
     except ValidationError as error:
-        raise ManifestError(_explain(error.errors()[0], str(path))) from error
+        unknown_first = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise ManifestError(_explain(unknown_first[0], str(path))) from error
 
 
 def _explain(problem: Any, path: str) -> str:
-    """Turn pydantic's first complaint into one line that names the key and its rule."""
+    """Turn one of pydantic's complaints into one line that names the key and its rule."""
     location = problem["loc"]
     key = ".".join(str(part) for part in location)
     fields = (ArchiveFile if location[:1] == ("files",) and len(location) > 1 else Manifest).model_fields

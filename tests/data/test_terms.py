@@ -1,0 +1,29 @@
+"""Terms are accepted once, and asked again when they change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from biostyle.data.manifest import load_manifest
+from biostyle.data.terms import require_terms, terms_accepted
+from biostyle.errors import TermsError
+
+
+def test_terms_are_remembered(tmp_path: Path) -> None:
+    manifest = load_manifest("PhC-C2DH-U373")
+    with pytest.raises(TermsError, match=r"terms of PhC-C2DH-U373 must be accepted .* add --accept-terms"):
+        require_terms(manifest, tmp_path, accept=False)
+    require_terms(manifest, tmp_path, accept=True)
+    require_terms(manifest, tmp_path, accept=False)
+    assert terms_accepted(manifest, tmp_path)
+
+
+def test_changed_terms_are_asked_again(tmp_path: Path) -> None:
+    manifest = load_manifest("PhC-C2DH-U373")
+    require_terms(manifest, tmp_path, accept=True)
+    changed = manifest.model_copy(update={"terms": "Pay."})
+    assert not terms_accepted(changed, tmp_path)
+    with pytest.raises(TermsError, match="PhC-C2DH-U373"):
+        require_terms(changed, tmp_path, accept=False)
