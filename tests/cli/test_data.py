@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 import zipfile
@@ -14,8 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from biostyle.cli import cli
 from biostyle.cli.data import data
 from biostyle.errors import ChecksumError, InterruptedRunError, TermsError
+
+MODULE = importlib.import_module("biostyle.cli.data")  # the package's attribute of that name is the command
 
 MANIFEST = """
 name = "Sim-Cells"
@@ -115,7 +119,7 @@ def test_fetch_and_verify(manifest: str, tmp_path: Path) -> None:
 def test_terms_are_asked_for_on_a_terminal(
     manifest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("biostyle.cli.data._is_terminal", lambda stream: stream == "stdin")
+    monkeypatch.setattr(MODULE, "_is_terminal", lambda stream: stream == "stdin")
     assert isinstance(run("fetch", manifest, input="n\n").exception, TermsError)
     accepted = run("fetch", manifest, input="y\n")
     assert accepted.exit_code == 0, accepted.exception
@@ -123,7 +127,7 @@ def test_terms_are_asked_for_on_a_terminal(
 
 
 def test_progress_on_a_terminal(manifest: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("biostyle.cli.data._is_terminal", lambda stream: stream == "stderr")
+    monkeypatch.setattr(MODULE, "_is_terminal", lambda stream: stream == "stderr")
     fetched = run("fetch", manifest, "--accept-terms")
     assert fetched.exit_code == 0, fetched.exception
     assert "downloading cells.zip" in fetched.stderr
@@ -158,3 +162,10 @@ def test_interrupt(manifest: str, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("fetch", manifest, "--accept-terms")
     assert isinstance(result.exception, InterruptedRunError)
     assert "fetch of Sim-Cells must finish" in str(result.exception)
+
+
+def test_errors_are_one_line_and_exit_3() -> None:
+    result = CliRunner().invoke(cli, ["data", "show", "PhC-C2DH-U37"])
+    assert result.exit_code == 3
+    assert result.stderr.startswith("ManifestError: data set must be one of DIC-C2DH-HeLa, ")
+    assert result.stderr.count("\n") == 1
