@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from biostyle.data.prepare import PreparedDomain, PreparedFrame
@@ -16,8 +18,6 @@ class CropSampler:
     ----------
     images : list of Tensor of shape (C, H, W)
         Frames in [0, 1]; they may differ in size.
-    masks : list of Tensor of shape (H, W) or None
-        Class indices, uint8, one for each frame.
     crop_size_px : int
         Side of the square crops; smaller where a frame is smaller.
     device : device
@@ -29,22 +29,71 @@ class CropSampler:
         If there are no frames.
     """
 
-    def __init__(
-        self,
-        images: list[torch.Tensor],
-        masks: list[torch.Tensor] | None,
-        crop_size_px: int,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, images: list[torch.Tensor], crop_size_px: int, device: torch.device) -> None:
         if not images:
             raise SplitError("training set must hold at least one frame, got 0. Check the split.")
         self.images = [image.to(device) for image in images]
-        self.masks = None if masks is None else [mask.to(device) for mask in masks]
         sides = [side for image in images for side in image.shape[-2:]]
         self.crop_size_px = min(crop_size_px, *sides)
 
-    def draw(self, n_crops: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def draw(self, n_crops: int, generator: torch.Generator) -> torch.Tensor:
         """Draw crops, each in one of the eight orientations of the square.
+
+        Parameters
+        ----------
+        n_crops : int
+            Number of crops N.
+        generator : Generator
+            Source of the random choices.
+
+        Returns
+        -------
+        Tensor of shape (N, C, S, S)
+            Crops in [0, 1].
+        """
+        return torch.stack([_cut(self.images, place) for place in self._places(n_crops, generator)])
+
+    def _places(self, n_crops: int, generator: torch.Generator) -> list[_Place]:
+        """Choose frames, positions and orientations."""
+        size, places = self.crop_size_px, []
+        for _ in range(n_crops):
+            frame = int(torch.randint(len(self.images), (), generator=generator))
+            height, width = self.images[frame].shape[-2:]
+            top = int(torch.randint(height - size + 1, (), generator=generator))
+            left = int(torch.randint(width - size + 1, (), generator=generator))
+            n_turns, flipped = divmod(int(torch.randint(8, (), generator=generator)), 2)
+            places.append(_Place(frame, top, left, size, n_turns, bool(flipped)))
+        return places
+
+
+class AnnotatedCropSampler(CropSampler):
+    """Draw random crops of frames together with the same crops of their masks.
+
+    Parameters
+    ----------
+    images : list of Tensor of shape (C, H, W)
+        Frames in [0, 1]; they may differ in size.
+    masks : list of Tensor of shape (H, W)
+        Class indices, uint8, one mask for each frame.
+    crop_size_px : int
+        Side of the square crops; smaller where a frame is smaller.
+    device : device
+        Where frames and masks are kept.
+
+    Raises
+    ------
+    SplitError
+        If there are no frames.
+    """
+
+    def __init__(
+        self, images: list[torch.Tensor], masks: list[torch.Tensor], crop_size_px: int, device: torch.device
+    ) -> None:
+        super().__init__(images, crop_size_px, device)
+        self.masks = [mask.to(device) for mask in masks]
+
+    def draw_annotated(self, n_crops: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw crops and their masks, each pair in one of the eight orientations of the square.
 
         Parameters
         ----------
@@ -57,28 +106,30 @@ class CropSampler:
         -------
         images : Tensor of shape (N, C, S, S)
             Crops in [0, 1].
-        masks : Tensor of shape (N, S, S) or None
+        masks : Tensor of shape (N, S, S)
             Their class indices, uint8.
         """
-        size = self.crop_size_px
-        images, masks = [], []
-        for _ in range(n_crops):
-            index = int(torch.randint(len(self.images), (), generator=generator))
-            height, width = self.images[index].shape[-2:]
-            top = int(torch.randint(height - size + 1, (), generator=generator))
-            left = int(torch.randint(width - size + 1, (), generator=generator))
-            n_turns, flipped = divmod(int(torch.randint(8, (), generator=generator)), 2)
-            window = (..., slice(top, top + size), slice(left, left + size))
-            images.append(_orient(self.images[index][window], n_turns, bool(flipped)))
-            if self.masks is not None:
-                masks.append(_orient(self.masks[index][window], n_turns, bool(flipped)))
-        return torch.stack(images), torch.stack(masks) if masks else None
+        places = self._places(n_crops, generator)
+        images = torch.stack([_cut(self.images, place) for place in places])
+        return images, torch.stack([_cut(self.masks, place) for place in places])
 
 
-def _orient(crop: torch.Tensor, n_turns: int, flipped: bool) -> torch.Tensor:
-    """Turn by multiples of 90° and mirror."""
-    crop = torch.rot90(crop, n_turns, (-2, -1))
-    return crop.flip(-1) if flipped else crop
+class _Place(NamedTuple):
+    """Where a crop is taken from, and how it is turned."""
+
+    frame: int
+    top: int
+    left: int
+    size: int
+    n_turns: int
+    flipped: bool
+
+
+def _cut(frames: list[torch.Tensor], place: _Place) -> torch.Tensor:
+    """Cut out one crop, turn it by multiples of 90° and mirror it."""
+    rows, columns = (slice(start, start + place.size) for start in (place.top, place.left))
+    crop = torch.rot90(frames[place.frame][..., rows, columns], place.n_turns, (-2, -1))
+    return crop.flip(-1) if place.flipped else crop
 
 
 def read_images(

@@ -12,13 +12,14 @@ from torch import nn
 
 from biostyle.data.datasets import CropSampler
 from biostyle.devices import Precision, autocast
+from biostyle.errors import ImageError
 from biostyle.losses import AdversarialLoss, adversarial_loss, cycle_loss
 from biostyle.models.patch_discriminator import PatchDiscriminator
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.training.image_pool import ImagePool
 from biostyle.training.schedules import constant_then_linear, set_learning_rate
 from biostyle.training.seeding import RandomStream, seeded
-from biostyle.training.session import OnProgress, SessionSettings, TrainingSession
+from biostyle.training.session import OnProgress, SessionSettings, Stateful, TrainingSession
 
 
 class StylizerSettings(SessionSettings):
@@ -99,7 +100,7 @@ class Translations(NamedTuple):
     idt_b: torch.Tensor | None
 
 
-def build_cyclegan(n_channels: int, settings: StylizerSettings) -> CycleGAN:
+def build_cyclegan(n_channels: int, settings: StylizerSettings, device: torch.device) -> CycleGAN:
     """Build freshly initialised networks.
 
     Parameters
@@ -108,21 +109,26 @@ def build_cyclegan(n_channels: int, settings: StylizerSettings) -> CycleGAN:
         Number of image channels C.
     settings : StylizerSettings
         Sizes.
+    device : device
+        Where to put them; they are initialised on the CPU, so the same seed gives the same weights anywhere.
 
     Returns
     -------
     CycleGAN
-        On the CPU.
+        The networks on ``device``.
     """
-    generators = [
-        ResnetGenerator(n_channels, n_channels, settings.n_filters, settings.n_blocks, settings.decoder)
-        for _ in range(2)
-    ]
-    discriminators = [
-        PatchDiscriminator(n_channels, settings.discriminator_n_filters, settings.discriminator_n_layers)
-        for _ in range(2)
-    ]
-    return CycleGAN(*generators, *discriminators)
+
+    def generator() -> ResnetGenerator:
+        return ResnetGenerator(
+            n_channels, n_channels, settings.n_filters, settings.n_blocks, settings.decoder
+        ).to(device)
+
+    def discriminator() -> PatchDiscriminator:
+        return PatchDiscriminator(
+            n_channels, settings.discriminator_n_filters, settings.discriminator_n_layers
+        ).to(device)
+
+    return CycleGAN(gen_ab=generator(), gen_ba=generator(), disc_a=discriminator(), disc_b=discriminator())
 
 
 def translate(gan: CycleGAN, real_a: torch.Tensor, real_b: torch.Tensor, identity: bool) -> Translations:
@@ -251,6 +257,8 @@ def train_cyclegan(
     ------
     SplitError
         If a domain has no frames.
+    ImageError
+        If the frames or crops are smaller than the discriminators' strides allow.
     InterruptedRunError
         If it was stopped on request.
     TrainingError
@@ -261,11 +269,17 @@ def train_cyclegan(
     .. [1] Zhu, Park, Isola and Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
        Networks", ICCV 2017. :doi:`10.1109/ICCV.2017.244`
     """
-    crops_a = CropSampler(images_a, None, settings.crop_size_px, device)
-    crops_b = CropSampler(images_b, None, crops_a.crop_size_px, device)
+    crops_a = CropSampler(images_a, settings.crop_size_px, device)
+    crops_b = CropSampler(images_b, crops_a.crop_size_px, device)
     crops_a.crop_size_px = crops_b.crop_size_px
+    smallest = 3 * 2**settings.discriminator_n_layers
+    if crops_b.crop_size_px < smallest:
+        raise ImageError(
+            f"training crops must be at least {smallest} px wide for {settings.discriminator_n_layers} discriminator "
+            f"layers, got {crops_b.crop_size_px} px. Use larger frames, or lower stylizer.discriminator_n_layers."
+        )
     with seeded(seed):
-        gan = CycleGAN(*(network.to(device) for network in build_cyclegan(len(images_a[0]), settings)))
+        gan = build_cyclegan(len(images_a[0]), settings, device)
     random, pool_a, pool_b = RandomStream(seed), ImagePool(settings.pool_size), ImagePool(settings.pool_size)
     optimiser_g, optimiser_d = (
         torch.optim.Adam(
@@ -284,15 +298,15 @@ def train_cyclegan(
             [latest[name][0] for name in ("real_b", "fake_a", "rec_b")],
         ]
 
-    parts = {**gan._asdict(), "optimiser_g": optimiser_g, "optimiser_d": optimiser_d}
+    parts: dict[str, Stateful] = {**gan._asdict(), "optimiser_g": optimiser_g, "optimiser_d": optimiser_d}
     parts |= {"random": random, "pool_a": pool_a, "pool_b": pool_b}
     session = TrainingSession(out, settings, parts, sample, on_progress)
     for step in session.steps():
         factor = constant_then_linear(step, settings.n_steps, settings.decay_fraction)
         for optimiser in (optimiser_g, optimiser_d):
             set_learning_rate(optimiser, settings.learning_rate * factor)
-        real_a, _ = crops_a.draw(settings.batch_size, random.generator)
-        real_b, _ = crops_b.draw(settings.batch_size, random.generator)
+        real_a = crops_a.draw(settings.batch_size, random.generator)
+        real_b = crops_b.draw(settings.batch_size, random.generator)
 
         for disc in (gan.disc_a, gan.disc_b):
             disc.requires_grad_(False)

@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from pydantic import ConfigDict, Field
 
-from biostyle.data.datasets import CropSampler
+from biostyle.data.datasets import AnnotatedCropSampler
 from biostyle.devices import Precision, autocast
 from biostyle.losses import dice_cross_entropy
 from biostyle.models.unet import UNet
 from biostyle.training.augmentation import AugmentationSettings, augment
 from biostyle.training.schedules import constant_then_linear, set_learning_rate
 from biostyle.training.seeding import RandomStream, seeded
-from biostyle.training.session import OnProgress, SessionSettings, TrainingSession
+from biostyle.training.session import OnProgress, SessionSettings, Stateful, TrainingSession
 
 
 class SegmenterSettings(SessionSettings):
@@ -104,7 +104,7 @@ def train_segmenter(
     optimiser = torch.optim.AdamW(
         unet.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    crops = CropSampler(images, masks, settings.crop_size_px, device)
+    crops = AnnotatedCropSampler(images, masks, settings.crop_size_px, device)
     random = RandomStream(seed)
     latest: dict[str, torch.Tensor] = {}
 
@@ -116,13 +116,13 @@ def train_segmenter(
             for image, prob, mask in zip(latest["images"], probs, truth, strict=True)
         ]
 
-    parts = {"unet": unet, "optimiser": optimiser, "random": random}
+    parts: dict[str, Stateful] = {"unet": unet, "optimiser": optimiser, "random": random}
     session = TrainingSession(out, settings, parts, sample, on_progress)
     unet.train()
     for step in session.steps():
         factor = constant_then_linear(step, settings.n_steps, settings.decay_fraction)
         set_learning_rate(optimiser, settings.learning_rate * factor)
-        batch, target = crops.draw(settings.batch_size, random.generator)
+        batch, target = crops.draw_annotated(settings.batch_size, random.generator)
         batch, target = augment(batch, target, settings.augmentation, random.generator)
         with autocast(device, settings.precision):
             logits = unet(batch)
