@@ -73,15 +73,21 @@ def report(
     for folder in (out, partial):
         _check_replaceable(folder)
     pairs = _pair(before, after, truth, images, stylized, sparse, reference)
+    n_frames = len(files_by_id(before, "prediction"))
+    notes = []
+    if n_frames > len(pairs):
+        notes.append(f"{n_frames - len(pairs)} of {n_frames} frames have no truth and were not scored.")
+    if images is None:
+        notes.append("There is no Otsu baseline and there are no panels: no images were given.")
     domain = DomainResult(
         name=name,
         title=name,
         reference=reference or "given",
         n_scored=len(pairs),
-        n_frames=len(files_by_id(before, "prediction")),
+        n_frames=n_frames,
         tables=_score(pairs),
         panels=_panels(pairs, n_panels),
-        notes=[] if images else ["There is no Otsu baseline and there are no panels: no images were given."],
+        notes=notes,
     )
     folders = {"before": before, "after": after, "truth": truth, "images": images, "stylized": stylized}
     given = {key: str(folder) for key, folder in folders.items() if folder}

@@ -84,6 +84,8 @@ def test_sparse_truth_scores_what_is_annotated(folders: Path) -> None:
     summary = json.loads((folders / "report" / "summary.json").read_text(encoding="utf-8"))
     assert summary["domains"]["images"]["n_scored"] == 4
     assert summary["domains"]["images"]["n_frames"] == 5
+    page = (folders / "report" / "index.html").read_text(encoding="utf-8")
+    assert "1 of 5 frames have no truth and were not scored." in page
 
 
 def test_predictions_made_only_once_are_refused(folders: Path) -> None:
