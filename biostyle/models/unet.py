@@ -44,9 +44,7 @@ class UNet(nn.Module):
        MICCAI 2015. :doi:`10.1007/978-3-319-24574-4_28`
     """
 
-    def __init__(
-        self, in_channels: int = 1, n_classes: int = 2, n_filters: int = 16, depth: int = 4
-    ) -> None:
+    def __init__(self, in_channels: int = 1, n_classes: int = 2, n_filters: int = 16, depth: int = 4) -> None:
         super().__init__()
         self.arguments = {
             "in_channels": in_channels,
