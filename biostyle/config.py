@@ -107,9 +107,11 @@ class CellTrackingConfig(BaseModel):
     def _has_both_kinds_of_domain(self) -> CellTrackingConfig:
         """Refuse a configuration without A, or without any B."""
         if self.domain_a not in self.domains:
-            raise ValueError(f"domain_a must be one of {sorted(self.domains)}, got {self.domain_a!r}")
+            raise ValueError(
+                f"domain_a must be one of {sorted(self.domains)}, got {self.domain_a!r}. Name one."
+            )
         if len(self.domains) < 2:
-            raise ValueError(f"domains must hold a domain B beside {self.domain_a}, got none")
+            raise ValueError(f"domains must hold a domain B beside {self.domain_a}, got none. Add one.")
         return self
 
     def domains_b(self) -> list[str]:

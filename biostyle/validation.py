@@ -59,10 +59,11 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         return f"{key} must be a known key, got {problem['input']!r} ({where}). {hint}"
     if problem["type"] == "missing":
         return f"{key} must be given, got nothing ({where}). Add it."
-    rule = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if problem["type"] == "value_error":  # raised by a validator of ours: "<field> must …, got …. <Remedy.>"
+        rule, _, remedy = str(problem["ctx"]["error"]).partition(". ")
+        return f"{key}{'.' if key else ''}{rule} ({where}). {remedy}"
+    rule = problem["msg"].removeprefix("Input should be ")
     rule = rule[0].lower() + rule[1:]
-    if not key:
-        return f"{rule} ({where})."
     return f"{key} must be {rule}, got {problem['input']!r} ({where}). Correct it."
 
 

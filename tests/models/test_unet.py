@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -10,9 +12,7 @@ def test_has_as_many_parameters_as_the_layers_add_up_to() -> None:
 
     widths = [16, 32, 64, 128, 256]
     encoder = sum(double_convolution(n_in, n_out) for n_in, n_out in zip([1, *widths], widths, strict=False))
-    decoder = sum(
-        double_convolution(n_in + n_out, n_out) for n_out, n_in in zip(widths, widths[1:], strict=False)
-    )
+    decoder = sum(double_convolution(n_in + n_out, n_out) for n_out, n_in in itertools.pairwise(widths))
     head = 16 * 2 + 2
     n_parameters = sum(parameter.numel() for parameter in UNet().parameters())
     assert n_parameters == encoder + decoder + head == 1_963_826

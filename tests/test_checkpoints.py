@@ -1,0 +1,212 @@
+import hashlib
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from biostyle.checkpoints import CARD, WEIGHTS, load_model, load_state, save_model, save_state
+from biostyle.errors import CheckpointError, OutputError
+from biostyle.models.resnet_generator import ResnetGenerator
+from biostyle.models.unet import UNet
+
+
+class CreatesAFile:
+    """What an attacker would put into a weights file: unpickling it creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.fixture
+def model_directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "segmenter"
+    unet = UNet(n_filters=2, depth=1)
+    save_model(directory, unet, preprocessing={"working_scale": 0.5}, training_data={"frames": ["01_t000"]})
+    return directory
+
+
+def edit_card(directory: Path, **changes: object) -> None:
+    """Overwrite some keys of the card."""
+    card = json.loads((directory / CARD).read_text()) | changes
+    (directory / CARD).write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize(
+    "model", [UNet(3, 4, 2, 2), ResnetGenerator(1, 3, 4, 1, "resize")], ids=["unet", "resnet"]
+)
+def test_a_model_comes_back_with_the_same_outputs(model: nn.Module, tmp_path: Path) -> None:
+    images = torch.rand(2, model.arguments["in_channels"], 17, 21)
+    model.train()
+    model(images)  # move the running statistics, which belong to the model too
+    save_model(tmp_path / "deep" / "model", model, preprocessing={}, training_data={})
+    again, _ = load_model(tmp_path / "deep" / "model")
+    assert type(again) is type(model)
+    assert not again.training
+    assert torch.equal(again(images), model.eval()(images))
+
+
+def test_the_card_says_what_the_model_is(model_directory: Path) -> None:
+    _, card = load_model(model_directory)
+    assert card["architecture"] == "unet"
+    assert card["arguments"] == {"in_channels": 1, "n_classes": 2, "n_filters": 2, "depth": 1}
+    assert card["preprocessing"] == {"working_scale": 0.5}
+    assert card["training_data"] == {"frames": ["01_t000"]}
+    assert card["weights_sha256"] == hashlib.sha256((model_directory / WEIGHTS).read_bytes()).hexdigest()
+
+
+def test_the_same_model_gives_the_same_bytes(model_directory: Path, tmp_path: Path) -> None:
+    model, card = load_model(model_directory)
+    save_model(
+        tmp_path / "again", model, preprocessing=card["preprocessing"], training_data=card["training_data"]
+    )
+    for name in (WEIGHTS, CARD):
+        assert (tmp_path / "again" / name).read_bytes() == (model_directory / name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == [CARD, WEIGHTS]
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CARD])
+def test_refuses_half_a_model(model_directory: Path, name: str) -> None:
+    (model_directory / name).unlink()
+    with pytest.raises(CheckpointError, match=rf"got no {name} \(.*segmenter\)"):
+        load_model(model_directory)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b""])
+def test_refuses_altered_weights(model_directory: Path, damage: object) -> None:
+    content = damage((model_directory / WEIGHTS).read_bytes())  # type: ignore[operator]
+    (model_directory / WEIGHTS).write_bytes(content)
+    actual = hashlib.sha256(content).hexdigest()[:12]
+    with pytest.raises(
+        CheckpointError, match=rf"must have SHA-256 [0-9a-f]{{12}}…, got {actual}… \(.*segmenter\)"
+    ):
+        load_model(model_directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [('{"format": "bio', "JSONDecodeError"), ("[]", "TypeError"), ("{}", "weights_sha256")],
+)
+def test_refuses_a_card_that_is_cut_short(model_directory: Path, text: str, reason: str) -> None:
+    (model_directory / CARD).write_text(text)
+    with pytest.raises(CheckpointError, match=rf"must describe a biostyle model, got .*{reason}.*segmenter"):
+        load_model(model_directory)
+
+
+@pytest.mark.parametrize("hash_matches", [False, True])
+def test_a_pickle_is_refused_and_never_executed(
+    model_directory: Path, tmp_path: Path, hash_matches: bool
+) -> None:
+    content = pickle.dumps(CreatesAFile(tmp_path / "executed"))
+    (model_directory / WEIGHTS).write_bytes(content)
+    if hash_matches:
+        edit_card(model_directory, weights_sha256=hashlib.sha256(content).hexdigest())
+    rule = "must hold the weights of unet" if hash_matches else "must have SHA-256"
+    with pytest.raises(CheckpointError, match=rf"{rule}.*segmenter"):
+        load_model(model_directory)
+    with pytest.raises(CheckpointError, match=r"training state must be readable, got .*model\.safetensors"):
+        load_state(model_directory / WEIGHTS)
+    assert not (tmp_path / "executed").exists()
+    pickle.loads(content)
+    assert (tmp_path / "executed").exists()  # it would have worked
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"architecture": "transformer"}, "got 'transformer'"),
+        ({"architecture": "resnet_generator"}, r"must fit resnet_generator, got \{'depth': 1, .*'depth'"),
+        (
+            {"arguments": {"n_filters": 4, "depth": 1}},
+            r"must hold the weights of unet, got .*UNet.*segmenter",
+        ),
+    ],
+)
+def test_refuses_weights_of_another_architecture(
+    model_directory: Path, changes: dict[str, object], reason: str
+) -> None:
+    edit_card(model_directory, **changes)
+    with pytest.raises(CheckpointError, match=reason):
+        load_model(model_directory)
+
+
+def test_a_nested_state_comes_back(tmp_path: Path) -> None:
+    shared = torch.arange(6.0).view(2, 3)
+    state = {
+        "int keys": {0: {"step": torch.tensor(3.0)}, 10: {"step": torch.tensor(4.0)}},
+        "list": [shared, {"views": [shared[0], shared.T]}, [], {}],
+        "numbers": [1, 2.5, float("nan"), True, None, "text"],
+        "tuple": (0.5, 0.999),
+        "dtypes": [torch.tensor([1], dtype=torch.uint8), torch.ones(2, dtype=torch.bfloat16), torch.zeros(0)],
+    }
+    save_state(tmp_path / "resume" / "state.safetensors", state)
+    again = load_state(tmp_path / "resume" / "state.safetensors")
+    assert list(again) == list(state)
+    assert list(again["int keys"]) == [0, 10]
+    assert again["int keys"][10]["step"] == 4
+    assert torch.equal(again["list"][1]["views"][1], shared.T)
+    assert again["list"][2:] == [[], {}]
+    assert str(again["numbers"]) == str(state["numbers"])
+    assert again["tuple"] == [0.5, 0.999]
+    assert [t.dtype for t in again["dtypes"]] == [torch.uint8, torch.bfloat16, torch.float32]
+    assert [path.name for path in (tmp_path / "resume").iterdir()] == ["state.safetensors"]
+
+
+def test_adam_goes_on_where_it_was(tmp_path: Path) -> None:
+    def optimise(layer: nn.Linear, optimiser: torch.optim.Optimizer) -> None:
+        layer(torch.ones(1, 3)).square().sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    layer = nn.Linear(3, 2)
+    adam = torch.optim.Adam(layer.parameters(), 0.1, fused=True)
+    optimise(layer, adam)
+    save_state(tmp_path / "state", {"layer": layer.state_dict(), "adam": adam.state_dict()})
+    again = nn.Linear(3, 2)
+    adam_again = torch.optim.Adam(again.parameters(), 0.5, fused=True)
+    state = load_state(tmp_path / "state")
+    again.load_state_dict(state["layer"])
+    adam_again.load_state_dict(state["adam"])
+    optimise(layer, adam)
+    optimise(again, adam_again)
+    assert torch.equal(layer.weight, again.weight)
+    assert torch.equal(layer.bias, again.bias)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x00" * 100])
+def test_refuses_a_state_that_cannot_be_read(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"must be readable, got .+ \(.*state\.safetensors\)"):
+        load_state(path)
+
+
+def test_refuses_a_state_without_its_tree(model_directory: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"must be readable, got .+ \(.*model\.safetensors\)"):
+        load_state(model_directory / WEIGHTS)
+
+
+def test_names_the_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"must be writable, got .+ \(.*file/model\)"):
+        save_model(
+            tmp_path / "file" / "model", UNet(n_filters=2, depth=1), preprocessing={}, training_data={}
+        )
+    with pytest.raises(OutputError, match=r"must be writable, got .+ \(.*file/state\)"):
+        save_state(tmp_path / "file" / "state", {"step": 1})
+
+
+def test_a_failed_write_leaves_the_earlier_state_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    save_state(path, {"step": 1})
+    (tmp_path / "state.safetensors.partial").mkdir()  # stands in the way of the new file
+    with pytest.raises(OutputError, match=r"must be writable, got .+ \(.*state\.safetensors\)"):
+        save_state(path, {"step": 2})
+    assert load_state(path) == {"step": 1}

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.inference import segment_frame, stylize_frame
+from biostyle.models.resnet_generator import ResnetGenerator
+from biostyle.models.unet import UNet
+
+CPU = torch.device("cpu")
+
+
+class Threshold(nn.Module):
+    """Call pixels above one half foreground."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.full_like(images, 0.5), images], dim=1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_segments_on_the_frame_s_own_grid(dtype: type) -> None:
+    image = np.zeros((32, 48), dtype)
+    image[8:24, 16:32] = 200
+    mask = segment_frame(Threshold(), image, Preprocessing(), CPU)
+    assert mask.dtype == np.uint8
+    assert np.array_equal(mask, image > 0)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_logits_not_masks_are_resized(scale: float) -> None:
+    image = np.zeros((32, 48), np.uint8)
+    image[8:24, 16:32] = 200
+    mask = segment_frame(Threshold(), image, Preprocessing(working_scale=scale), CPU)
+    assert mask.shape == image.shape
+    assert (mask != (image > 0)).mean() < 0.03
+
+
+def test_gives_what_the_network_says_about_the_whole_frame() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (21, 34), dtype=np.uint8)
+    unet = UNet(n_filters=4, depth=2).eval()
+    expected = unet(Preprocessing().image_batch(image)).argmax(1)[0].numpy()
+    assert np.array_equal(segment_frame(unet, image, Preprocessing(), CPU), expected)
+
+
+def test_stylizes_on_the_frame_s_own_grid_in_the_unit_range() -> None:
+    image = np.random.default_rng(0).integers(0, 60_000, (25, 38), dtype=np.uint16)
+    generator = ResnetGenerator(n_filters=2, n_blocks=1).eval()
+    stylized = stylize_frame(generator, image, Preprocessing(working_scale=0.5), CPU)
+    assert stylized.shape == image.shape
+    assert stylized.dtype == np.float32
+    assert stylized.min() >= 0
+    assert stylized.max() <= 1
+
+
+def test_an_identity_stylizer_returns_the_scaled_frame() -> None:
+    image = np.array([[0, 51], [102, 255]], np.uint8)
+    stylized = stylize_frame(nn.Identity(), image, Preprocessing(scaling="dtype"), CPU)
+    np.testing.assert_allclose(stylized, image / 255, rtol=1e-6)
