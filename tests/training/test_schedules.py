@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from biostyle.training.schedules import constant_then_linear, set_learning_rate
 def test_is_constant_then_falls_in_equal_steps_but_never_to_zero() -> None:
     factors = [constant_then_linear(step, 200, 0.5) for step in range(200)]
     assert factors[:101] == [1.0] * 101
-    differences = [before - after for before, after in zip(factors[100:], factors[101:], strict=False)]
+    differences = [before - after for before, after in itertools.pairwise(factors[100:])]
     assert differences == pytest.approx([0.01] * 99)
     assert factors[-1] == pytest.approx(0.01)
 

@@ -105,19 +105,24 @@ def test_a_signal_during_the_last_step_lets_it_finish(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_acts_as_usual(tmp_path: Path) -> None:
-    session = TrainingSession(tmp_path, settings(), {})
+    steps = TrainingSession(tmp_path, settings(), {}).steps()
+    next(steps)
+    signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        for _ in session.steps():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    steps.close()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_training(value: float, tmp_path: Path) -> None:
-    session = TrainingSession(tmp_path, settings(), {})
-    with pytest.raises(TrainingError, match=rf"cycle_a must be finite, got {value} at step 4 \(.*\)\. Lower"):
-        for step in session.steps():
-            session.record({"cycle_a": torch.tensor(value if step == 1 else 0.0)})
+    session = TrainingSession(tmp_path, settings(log_every=1), {})
+    steps = session.steps()
+    next(steps)
+    session.record({"cycle_a": torch.tensor(0.5)})
+    next(steps)
+    session.record({"cycle_a": torch.tensor(value)})
+    with pytest.raises(TrainingError, match=rf"cycle_a must be finite, got {value} at step 2 \(.*\)\. Lower"):
+        next(steps)
 
 
 def test_refuses_a_broken_checkpoint(tmp_path: Path) -> None:
