@@ -41,13 +41,15 @@ class BuildOptions:
         Report what would be made and make nothing.
     progress : Progress
         Whom to tell.
+    pending : set of Path
+        In a dry run, what would be made so far.
     """
 
     resume: bool = False
     replace: bool = False
     dry_run: bool = False
     progress: Progress = field(default_factory=SilentProgress)
-    _stale: set[Path] = field(default_factory=set, init=False, repr=False)
+    pending: set[Path] = field(default_factory=set, init=False, repr=False)
 
 
 def build(
@@ -89,7 +91,7 @@ def build(
     if options.dry_run:
         _plan(out, stage, settings, inputs, options)
         return
-    partial = out.with_name(out.name + ".partial")
+    partial = _partial(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(out.with_name(f".{out.name}.lock")):
@@ -144,8 +146,11 @@ def claim_run_directory(out: Path, pipeline: str, config: str, options: BuildOpt
                 )
         if not options.dry_run:
             out.mkdir(parents=True, exist_ok=True)
-            write_json(marker, {"schema": 1, "pipeline": pipeline})
-            (out / "config.toml").write_text(config, encoding="utf-8")
+            if not occupied:
+                write_json(marker, {"schema": 1, "pipeline": pipeline})
+            resolved = out / "config.toml"
+            if not resolved.is_file() or resolved.read_text(encoding="utf-8") != config:
+                resolved.write_text(config, encoding="utf-8")
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactMismatchError(
             f"run.json must name a pipeline, got {error} ({marker}). Choose another --out."
@@ -277,28 +282,39 @@ def _differing(old: Any, new: Any, prefix: str = "") -> list[str]:
 
 def _open_partial(partial: Path, request: dict[str, Any], options: BuildOptions) -> str:
     """Decide between starting anew and going on, and leave a partial directory with its request in it."""
-    if (partial / "resume").is_dir():
-        try:
-            differing = _differing(json.loads((partial / REQUEST).read_text()), request)
-        except (OSError, ValueError):
-            differing = ["request"]
-        if not differing and options.resume:
+    differing = _interrupted(partial, request)
+    if differing == []:
+        if options.resume:
             return "resuming"
-        if not differing:
-            raise InterruptedRunError(
-                f"{partial} holds an interrupted training of this very run. "
-                "Add --resume to go on with it, or delete it to start over."
-            )
-        if not options.replace:
-            raise ArtifactMismatchError(
-                f"{partial} holds an interrupted training with other settings; they differ in {differing}. "
-                "Choose another --out or delete it."
-            )
+        raise InterruptedRunError(
+            f"{partial} holds an interrupted training of this very run. "
+            "Add --resume to go on with it, or delete it to start over."
+        )
+    if differing and not options.replace:
+        raise ArtifactMismatchError(
+            f"{partial} holds an interrupted training with other settings; they differ in {differing}. "
+            "Choose another --out or delete it."
+        )
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir()
     write_json(partial / REQUEST, request)
     return "making"
+
+
+def _partial(out: Path) -> Path:
+    """Where a directory is while it is being made."""
+    return out.with_name(out.name + ".partial")
+
+
+def _interrupted(partial: Path, request: dict[str, Any]) -> list[str] | None:
+    """In what an interrupted training differs from a request; None without one."""
+    if not (partial / "resume").is_dir():
+        return None
+    try:
+        return _differing(json.loads((partial / REQUEST).read_text()), request)
+    except (OSError, ValueError):
+        return ["request"]
 
 
 def _finish(partial: Path, out: Path, request: dict[str, Any]) -> None:
@@ -324,13 +340,16 @@ def _plan(
     out: Path, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path], options: BuildOptions
 ) -> None:
     """Report what :func:`build` would do; a result is also out of date when one of its inputs is."""
-    waits = [path for path in inputs.values() if path in options._stale or not path.exists()]
+    waits = [name for name, path in inputs.items() if path in options.pending or not path.exists()]
+    request = None if waits else _request(stage, settings, inputs)
     status = "would be made"
     if out.exists():
-        differing = sorted(inputs) if waits else _differences(out, _request(stage, settings, inputs))
+        differing = waits if request is None else _differences(out, request)
         status = f"would be made again (changed: {', '.join(differing)})" if differing else "up to date"
+    if status != "up to date" and request and _interrupted(_partial(out), request) == []:
+        status = "would be resumed" if options.resume else "interrupted, needs --resume"
     if status != "up to date":
-        options._stale.add(out)
+        options.pending.add(out)
     options.progress.stage(str(out), status)
 
 

@@ -34,6 +34,7 @@ def fetch(names: list[str], *, options: BuildOptions) -> Path:
             options.progress.stage(f"data/{name}", "up to date")
         elif options.dry_run:
             options.progress.stage(f"data/{name}", "would be fetched")
+            options.pending.add(data_root() / name)
         else:
             options.progress.stage(f"data/{name}", "fetching")
             fetch_dataset(name)

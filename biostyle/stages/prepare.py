@@ -42,7 +42,8 @@ def prepare(
         ``out``.
     """
     folder = data_root / domain.folder
-    read_sequences(folder)  # a wrong folder is named before anything is hashed
+    if folder not in options.pending:
+        read_sequences(folder)  # a wrong folder is named before anything is hashed
     settings = {
         "domain": domain.model_dump(mode="json"),
         "split": split.model_dump(mode="json"),
