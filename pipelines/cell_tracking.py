@@ -10,6 +10,7 @@ from pathlib import Path
 
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import CellTrackingConfig, dump_config
+from biostyle.devices import resolve_device
 from biostyle.stages.predict import predict
 from biostyle.stages.prepare import prepare
 from biostyle.stages.report import DomainDirectories, report
@@ -57,6 +58,7 @@ def run(
     InterruptedRunError
         If training was stopped on request.
     """
+    resolve_device(config.device)  # a missing device is named before anything is made
     claim_run_directory(out, config.pipeline, dump_config(config), options)
     device = config.device
     prepared = {

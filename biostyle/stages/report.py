@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, versions
 from biostyle.data.prepare import PreparedDomain, PreparedFrame, load_prepared
@@ -122,9 +122,9 @@ def describe_machine() -> str:
     Returns
     -------
     str
-        Operating system, processor architecture and number of usable cores.
+        Operating system, processor architecture and number of CPU threads, on which the last digits depend.
     """
-    return f"{platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    return f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} CPU threads"
 
 
 def _domain_result(name: str, directories: DomainDirectories, n_panels: int) -> DomainResult:
