@@ -31,7 +31,7 @@ def demo(out: Path, seed: int, device: str, as_json: bool) -> None:
     from biostyle.config import load_config
     from biostyle.pipelines import demo as pipeline
 
-    config = load_config("demo", [f"seed={seed}"]).model_copy(update={"device": device})
+    config = load_config("demo", [f"seed={seed}", f"device={device}"])
     with ScreenProgress(out).shown() as progress:
         options = BuildOptions(resume=True, replace=True, progress=progress)
         report = pipeline.run(config, out, command=command_line(), options=options)

@@ -36,7 +36,7 @@ class ScreenProgress:
         self.root = str(root)
         self.bar: RichBar | None = None
         self._task: Any = None
-        self._started = time.monotonic()
+        self._first: tuple[int, float] | None = None
         self._tenth = 0
 
     @contextmanager
@@ -74,7 +74,7 @@ class ScreenProgress:
         status : str
             What happens to it.
         """
-        self._started, self._tenth = time.monotonic(), 0
+        self._first, self._tenth = None, 0
         short = name.removeprefix(self.root).lstrip("/") or name
         if self.bar:
             if self._task is not None:
@@ -97,12 +97,17 @@ class ScreenProgress:
             Latest mean losses.
         """
         text = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        now = time.monotonic()
+        first_step, started = self._first = self._first or (step, now)
         if self.bar:
             self.bar.update(self._task, completed=step, total=n_steps, losses=text)
         elif losses and step * 10 // n_steps > self._tenth:
             self._tenth = step * 10 // n_steps
-            left = (time.monotonic() - self._started) / step * (n_steps - step)
-            click.echo(f"  step {step} of {n_steps}, about {left:.0f} s left  {text}", err=True)
+            left = ""
+            if step > first_step:  # a resumed training does not begin at step 0
+                seconds = (now - started) / (step - first_step) * (n_steps - step)
+                left = f", about {seconds:.0f} s left"
+            click.echo(f"  step {step} of {n_steps}{left}  {text}", err=True)
 
     def note(self, text: str) -> None:
         """Say something worth a line.

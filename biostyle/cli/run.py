@@ -64,11 +64,12 @@ def cell_tracking(
     from biostyle.pipelines import cell_tracking as pipeline
     from biostyle.stages.fetch import fetch
 
-    settings = load_config(config, list(overrides))
+    given = {"device": device, "seed": seed}
+    settings = load_config(
+        config, [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    )
     if domains is not None:
         settings = settings.restrict_to([name.strip() for name in domains.split(",")])
-    given = {"device": device, "seed": seed}
-    settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
     with ScreenProgress(out).shown() as progress:
         options = BuildOptions(resume=resume, replace=True, dry_run=dry_run, progress=progress)
         if data_root is None:

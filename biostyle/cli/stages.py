@@ -22,7 +22,7 @@ _config = click.option(
     help="A TOML file, or the name of a built-in configuration.",
 )
 _set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting.")
-_device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+_device = click.option("--device", help="auto, cpu or cuda; overrides the configuration.")
 _seed = click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration.")
 _resume = click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
 
@@ -83,7 +83,7 @@ def train_segmenter(
     config: str,
     overrides: tuple[str, ...],
     seed: int | None,
-    device: str,
+    device: str | None,
     resume: bool,
 ) -> None:
     """Train S_A on the prepared domain PREPARED_A."""
@@ -99,7 +99,7 @@ def train_segmenter(
             settings.segmenter,
             settings.preprocessing,
             seed=settings.seed if seed is None else seed,
-            device=device,
+            device=device or settings.device,
             options=options,
         ),
         resume,
@@ -122,7 +122,7 @@ def train_stylizer(
     config: str,
     overrides: tuple[str, ...],
     seed: int | None,
-    device: str,
+    device: str | None,
     resume: bool,
 ) -> None:
     """Train the generators between the prepared domains PREPARED_A and PREPARED_B."""
@@ -139,7 +139,7 @@ def train_stylizer(
             settings.stylizer,
             settings.preprocessing,
             seed=settings.seed if seed is None else seed,
-            device=device,
+            device=device or settings.device,
             options=options,
         ),
         resume,
@@ -151,7 +151,7 @@ def train_stylizer(
 @click.option("--segmenter", type=DIRECTORY, required=True, help="Model directory of S_A.")
 @click.option("--stylizer", type=DIRECTORY, help="Directory made by train-stylizer.")
 @_out
-@_device
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 def predict(prepared: Path, segmenter: Path, stylizer: Path | None, out: Path, device: str) -> None:
     """Segment the test frames of the prepared domain PREPARED, translating them first if asked to."""
     from biostyle.stages.predict import predict as stage
