@@ -34,7 +34,7 @@ def test_refuses_a_frame_that_cannot_be_used(image: np.ndarray, message: str) ->
 
 def test_a_file_that_is_not_known_is_not_named() -> None:
     with pytest.raises(ImageError, match=r"image must not be constant, got 0 in every pixel\. Remove"):
-        check_image(np.zeros((2, 2)))
+        check_image(np.zeros((2, 2), np.uint8))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.bool_])
