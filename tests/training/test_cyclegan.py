@@ -105,6 +105,7 @@ def test_losses_of_three_steps_are_the_recorded_ones(tmp_path: Path) -> None:
         assert [row[name] for row in rows] == pytest.approx(recorded, abs=1e-3), name
 
 
+@pytest.mark.usefixtures("all_threads")
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 def test_a_resumed_run_equals_a_straight_one_bit_for_bit(precision: str, tmp_path: Path) -> None:
     settings = TINY.model_copy(update={"precision": precision})
