@@ -85,10 +85,7 @@ def read_scores(directory: Path) -> tuple[str, dict[str, dict[str, pd.DataFrame]
     """
     summary: dict[str, Any] = json.loads((directory / "score.json").read_text())
     tables = {
-        folder.name: {
-            path.stem: pd.read_csv(path, float_precision="round_trip")
-            for path in sorted(folder.glob("*.csv"))
-        }
+        folder.name: {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
         for folder in sorted(directory.iterdir())
         if folder.is_dir()
     }
