@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+
+# Read by torch when it is imported, here and in child processes: tiny networks are fastest on one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests.simulated import TINY_CONFIG, write_tiny_challenge
+
+Invoke = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +31,46 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("BIOSTYLE_REAL_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def biostyle() -> Invoke:
+    """Call the command line in this process."""
+
+    def invoke(*arguments: str | Path) -> Result:
+        from biostyle.cli import cli
+
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+    return invoke
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with ``SIM-A`` and ``SIM-B``; only to be read."""
+    root = tmp_path_factory.mktemp("tiny") / "data"
+    write_tiny_challenge(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_data: Path) -> Path:
+    """A configuration that runs in seconds: A is nikon, B are zeiss and artificial."""
+    path = tiny_data.with_name("tiny.toml")
+    path.write_text(TINY_CONFIG)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_data: Path, tiny_config: Path, biostyle: Invoke) -> Path:
+    """A finished run of the cell-tracking pipeline; only to be read."""
+    out = tiny_data.with_name("run")
+    result = biostyle("run", "cell-tracking", "--config", tiny_config, "--data-root", tiny_data, "--out", out)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture
+def run_copy(tiny_run: Path, tmp_path: Path) -> Path:
+    """A finished run to play with."""
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))

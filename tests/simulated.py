@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from biostyle.data.prepare import DomainSettings, PreparedDomain, load_prepared, prepare_domain
+from biostyle.data.prepare import DomainSettings, prepare_domain
+from biostyle.data.prepared import PreparedDomain, load_prepared
 from biostyle.data.sources.simulated import simulate_pair
 from biostyle.data.splits import SplitSettings
 
@@ -27,3 +28,71 @@ def prepare_tiny_pair(root: Path, *, seed: int = 0) -> tuple[PreparedDomain, Pre
         prepare_domain(root / "data", settings, TINY_SPLIT, root / folder, require_train_masks=is_a)
         domains.append(load_prepared(root / folder))
     return domains[0], domains[1]
+
+
+TINY_CONFIG = """
+pipeline = "cell-tracking"
+seed = 0
+device = "cpu"
+domain_a = "nikon"
+
+[domains.nikon]
+folder = "SIM-A"
+title = "NIKON"
+
+[domains.zeiss]
+folder = "SIM-B"
+title = "ZEISS"
+
+[domains.artificial]
+folder = "SIM-A"
+title = "ARTIFICIAL"
+derive = { invert = true, blur_sigma_px = 1.0 }
+
+[split]
+test_fraction = 0.3
+gap_frames = 1
+
+[segmenter]
+n_steps = 30
+n_filters = 4
+depth = 2
+crop_size_px = 32
+batch_size = 4
+learning_rate = 2e-2
+log_every = 10
+sample_every = 0
+checkpoint_every = 10
+
+[stylizer]
+n_steps = 4
+n_filters = 2
+n_blocks = 1
+decoder = "resize"
+discriminator_n_filters = 4
+discriminator_n_layers = 2
+crop_size_px = 32
+log_every = 1
+sample_every = 4
+checkpoint_every = 2
+
+[score]
+block_length = 2
+n_resamples = 100
+
+[report]
+title = "Tiny"
+n_panels = 1
+"""
+
+
+def read_tree(root: Path) -> dict[str, bytes]:
+    """Every file below root by relative path, but for locks."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".lock")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def stat_tree(root: Path) -> dict[str, int]:
+    """When each file and directory below root was last written, but for locks."""
+    paths = (path for path in sorted(root.rglob("*")) if path.suffix != ".lock")
+    return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in paths if path.is_file()}

@@ -1,0 +1,306 @@
+"""The pipeline as somebody runs it: what it makes, what it makes again, and what it never makes twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.conftest import Invoke
+from tests.simulated import TINY_CONFIG, read_tree, stat_tree, write_tiny_challenge
+
+SCORES = {"f_score", "jaccard", "precision", "recall"}
+# Where the report says when, where and how it was made.
+REPORT = {"report/index.html", "report/report.md", "report/artifact.json"}
+
+
+def run(
+    biostyle: Invoke, config: Path, data: Path, out: Path, *arguments: str, fails: int = 0
+) -> dict[str, str]:
+    """Run the pipeline and return the status of every stage."""
+    result = biostyle(
+        "run", "cell-tracking", "--config", config, "--data-root", data, "--out", out, *arguments
+    )
+    assert result.exit_code == fails, result.output
+    return statuses(result.stderr)
+
+
+def statuses(stderr: str) -> dict[str, str]:
+    """Status by stage, from lines such as ``stylizer/zeiss    making``."""
+    lines = (line.split(maxsplit=1) for line in stderr.splitlines() if line and not line.startswith(" "))
+    return {words[0]: words[1] for words in lines}
+
+
+def summary_of(out: Path) -> dict[str, Any]:
+    return json.loads((out / "report" / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_the_summary_has_the_published_keys(tiny_run: Path) -> None:
+    summary = summary_of(tiny_run)
+    assert (summary["schema"], summary["pipeline"]) == (1, "cell-tracking")
+    assert list(summary["domains"]) == ["nikon", "zeiss", "artificial"]
+    for name, domain in summary["domains"].items():
+        assert (domain["n_scored"], domain["n_frames"], domain["reference"]) == (3, 8, "silver")
+        assert set(domain["baselines"]) == {"all_foreground", "all_background", "otsu"}
+        assert ("after" in domain) == ("difference" in domain) == (name != "nikon")
+        rows = [domain[row] for row in ("before", "after") if row in domain]
+        for row in [*rows, *domain["baselines"].values()]:
+            assert set(row) >= SCORES | {"ci95", "pooled"}
+            assert set(row["pooled"]) == SCORES
+            low, high = row["ci95"]
+            assert 0 <= low <= row["f_score"] <= high <= 1
+        everything = domain["baselines"]["all_foreground"]
+        assert everything["recall"] == 1
+        assert everything["f_score"] == pytest.approx(
+            2 * everything["precision"] / (1 + everything["precision"]), rel=0.01
+        )
+
+
+def test_the_numbers_are_those_of_the_table(tiny_run: Path) -> None:
+    table = pd.read_csv(tiny_run / "report" / "scores.csv", dtype={"image_id": str})
+    assert (table["tp"] + table["fp"] + table["fn"] + table["tn"]).eq(72 * 80).all()
+    for name, domain in summary_of(tiny_run)["domains"].items():
+        for row in ("before", "after"):
+            rows = table[(table["domain"] == name) & (table["row"] == row)]
+            assert len(rows) == (0 if row == "after" and name == "nikon" else 3)
+            if len(rows):
+                assert list(rows["image_id"]) == ["01_t005", "01_t006", "01_t007"]
+                assert domain[row]["f_score"] == pytest.approx(rows["f_score"].mean())
+                tp, fp, fn = (rows[column].sum() for column in ("tp", "fp", "fn"))
+                assert domain[row]["pooled"]["f_score"] == pytest.approx(2 * tp / (2 * tp + fp + fn))
+
+
+def test_the_segmenter_has_learned_something_and_the_stylizer_changed_something(tiny_run: Path) -> None:
+    domains = summary_of(tiny_run)["domains"]
+    nikon = domains["nikon"]
+    assert nikon["before"]["f_score"] > 2 * nikon["baselines"]["all_foreground"]["f_score"]
+    assert domains["zeiss"]["before"] != domains["zeiss"]["after"]
+
+
+def test_the_report_stands_beside_the_published_table(tiny_run: Path) -> None:
+    page = (tiny_run / "report" / "index.html").read_text(encoding="utf-8")
+    text = (tiny_run / "report" / "report.md").read_text(encoding="utf-8")
+    for document in (page, text):
+        for words in (
+            "NIKON",
+            "ZEISS",
+            "ARTIFICIAL",
+            "0.974",
+            "0.247",
+            "Scored 3 of 8 frames",
+            "CPU threads",
+        ):
+            assert words in document
+    assert "http" not in page.replace("http://www.w3.org", "").split("<body")[0]
+
+
+def test_predictions_have_the_challenges_layout_and_are_scored_alike_by_hand(
+    tiny_run: Path, tiny_data: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    expected = pd.read_csv(tiny_run / "report" / "scores.csv")
+    for name, folder in (("zeiss", "SIM-B"), ("nikon", "SIM-A")):
+        predictions = tiny_run / "predictions" / name / "before"
+        masks = sorted(path.relative_to(predictions).as_posix() for path in predictions.rglob("mask*.tif"))
+        assert masks == [f"01_RES/mask00{number}.tif" for number in (5, 6, 7)]
+        truth = tmp_path / name / "01_ST" / "SEG"
+        truth.mkdir(parents=True)
+        for number in (5, 6, 7):
+            shutil.copy(tiny_data / folder / "01_ST" / "SEG" / f"man_seg00{number}.tif", truth)
+        out = tmp_path / name / "out"
+        result = biostyle(
+            "score", predictions, tmp_path / name, "--images", tiny_data / folder, "-o", out, "--json"
+        )
+        assert result.exit_code == 0, result.output
+        found = pd.read_csv(out / "scores.csv")
+        rows = expected[(expected["domain"] == name) & (expected["row"] == "before")]
+        pd.testing.assert_frame_equal(found, rows[found.columns].reset_index(drop=True))
+        otsu = json.loads(result.stdout)["baselines"]["otsu"]["f_score"]
+        assert otsu == summary_of(tiny_run)["domains"][name]["baselines"]["otsu"]["f_score"]
+
+
+def test_a_second_run_does_nothing_and_says_so(
+    run_copy: Path, tiny_config: Path, tiny_data: Path, biostyle: Invoke
+) -> None:
+    before = stat_tree(run_copy)
+    found = run(biostyle, tiny_config, tiny_data, run_copy)
+    assert len(found) == 15
+    assert set(found.values()) == {"up to date"}
+    assert stat_tree(run_copy) == before
+
+
+def test_a_changed_setting_makes_again_only_what_depends_on_it(
+    run_copy: Path, tiny_config: Path, tiny_data: Path, biostyle: Invoke
+) -> None:
+    before = read_tree(run_copy)
+    times = stat_tree(run_copy)
+    change = ("--set", "stylizer.lambda_identity=0.5")
+    planned = run(biostyle, tiny_config, tiny_data, run_copy, *change, "--dry-run")
+    assert stat_tree(run_copy) == times
+    made = run(biostyle, tiny_config, tiny_data, run_copy, *change)
+    again = {
+        f"{stage}/{name}"
+        for stage, name in (
+            ("stylizer", "zeiss"), ("stylizer", "artificial"),
+            ("predictions/zeiss", "after"), ("predictions/artificial", "after"),
+            ("scores", "zeiss"), ("scores", "artificial"),
+        )
+    } | {"report"}  # fmt: skip
+    assert {stage for stage, status in made.items() if status == "making"} == again
+    assert {stage for stage, status in made.items() if status == "up to date"} == set(made) - again
+    assert {stage for stage, status in planned.items() if status.startswith("would be made again")} == again
+    assert {stage for stage, status in planned.items() if status == "up to date"} == set(made) - again
+    assert planned["stylizer/zeiss"] == "would be made again (changed: training.lambda_identity)"
+    assert planned["scores/zeiss"] == "would be made again (changed: after)"
+    after = read_tree(run_copy)
+    changed = {path for path in before if before[path] != after[path]}
+    roots = (*(f"{stage}/" for stage in again), "config.toml")
+    assert {path for path in changed if not path.startswith(roots)} == set()
+    assert "stylizer/zeiss/gen_ba/model.safetensors" in changed
+    assert b"lambda_identity = 0.5" in after["config.toml"]
+
+
+def test_a_dry_run_of_a_new_run_writes_nothing(
+    tiny_config: Path, tiny_data: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    planned = run(biostyle, tiny_config, tiny_data, tmp_path / "new", "--dry-run")
+    assert len(planned) == 15
+    assert set(planned.values()) == {"would be made"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_without_data_says_what_would_be_fetched(biostyle: Invoke, tmp_path: Path) -> None:
+    result = biostyle("run", "cell-tracking", "--out", tmp_path / "run", "--dry-run")
+    assert result.exit_code == 0, result.output
+    planned = statuses(result.stderr)
+    assert planned["data/PhC-C2DH-U373"] == "would be fetched"
+    assert {status for name, status in planned.items() if not name.startswith("data/")} == {"would be made"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_give_the_same_bytes(
+    tiny_run: Path, tiny_config: Path, tiny_data: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    run(biostyle, tiny_config, tiny_data, tmp_path / "other")
+    first, second = read_tree(tiny_run), read_tree(tmp_path / "other")
+    assert first.keys() == second.keys()
+    assert {path for path in first if first[path] != second[path]} <= REPORT
+    assert "stylizer/zeiss/gen_ba/model.safetensors" in first
+    assert "segmenter/history.csv" in first
+
+
+def test_another_seed_gives_other_weights_and_only_some_domains_can_be_run(
+    tiny_run: Path, tiny_config: Path, tiny_data: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    out = tmp_path / "seven"
+    stages = run(
+        biostyle, tiny_config, tiny_data, out, "--seed", "7", "--domains", "zeiss", "--device", "cpu"
+    )
+    assert "stylizer/zeiss" in stages
+    assert "stylizer/artificial" not in stages
+    assert list(summary_of(out)["domains"]) == ["nikon", "zeiss"]
+    first, second = read_tree(tiny_run), read_tree(out)
+    for model in ("segmenter/model.safetensors", "stylizer/zeiss/gen_ba/model.safetensors"):
+        assert first[model] != second[model]
+    assert first["prepared/zeiss/frames.csv"] == second["prepared/zeiss/frames.csv"]
+
+
+def test_two_sequences_are_split_by_sequence(tiny_config: Path, biostyle: Invoke, tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "run"
+    write_tiny_challenge(data, sequences=2)
+    change = ("--set", "segmenter.n_steps=2", "--set", "stylizer.n_steps=1", "--domains", "zeiss")
+    run(biostyle, tiny_config, data, out, *change)
+    masks = sorted(path.name for path in (out / "predictions" / "zeiss" / "after").glob("02_RES/*.tif"))
+    assert masks == [f"mask{number:03d}.tif" for number in range(8)]
+    assert not (out / "predictions" / "zeiss" / "after" / "01_RES").exists()
+    card = json.loads((out / "segmenter" / "model.json").read_text())
+    assert card["training_data"]["frames"] == [f"SIM-A/01_t{number:03d}" for number in range(8)]
+    assert summary_of(out)["domains"]["zeiss"]["n_scored"] == 8
+    assert "Split by sequence" in (out / "report" / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def long_config(tmp_path: Path) -> Path:
+    """The tiny configuration with a stylizer that trains for a while and saves every step."""
+    path = tmp_path / "long.toml"
+    text = TINY_CONFIG.replace("n_steps = 4\n", "n_steps = 60\n").replace(
+        "checkpoint_every = 2\n", "checkpoint_every = 1\n"
+    )
+    path.write_text(text)
+    return path
+
+
+def start_and_stop(run_copy: Path, config: Path, data: Path, number: signal.Signals) -> tuple[int, str]:
+    """Start the pipeline in a process of its own and send it a signal after the stylizer's first step."""
+    arguments = ["--config", config, "--data-root", data, "--out", run_copy, "--domains", "zeiss"]
+    command = [sys.executable, "-c", "from biostyle.cli import main; main()", "run", "cell-tracking"]
+    state = run_copy / "stylizer" / "zeiss.partial" / "resume" / "state.safetensors"
+    with subprocess.Popen([*command, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as process:
+        while not state.exists() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
+    """Filled by the first test that runs to the end."""
+    return {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_resumes_to_the_same_bytes(
+    number: signal.Signals,
+    run_copy: Path,
+    long_config: Path,
+    tiny_data: Path,
+    biostyle: Invoke,
+    tmp_path: Path,
+    uninterrupted: dict[str, dict[str, bytes]],
+) -> None:
+    code, errors = start_and_stop(run_copy, long_config, tiny_data, number)
+    if number == signal.SIGKILL:
+        assert code == -signal.SIGKILL
+    else:
+        assert code == 4, errors
+        assert errors.splitlines()[-1].startswith("InterruptedRunError: training was stopped at step ")
+        assert "--resume" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+
+    arguments = (
+        "run",
+        "cell-tracking",
+        "--config",
+        long_config,
+        "--data-root",
+        tiny_data,
+        "--domains",
+        "zeiss",
+    )
+    times = stat_tree(run_copy / "stylizer")
+    planned = statuses(biostyle(*arguments, "--out", run_copy, "--dry-run").stderr)
+    assert planned["stylizer/zeiss"] == "interrupted, needs --resume"
+    refused = biostyle(*arguments, "--out", run_copy)
+    assert refused.exit_code == 4
+    assert "Add --resume to go on with it" in refused.stderr
+    assert stat_tree(run_copy / "stylizer") == times
+
+    resumed = biostyle(*arguments, "--out", run_copy, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert statuses(resumed.stderr)["stylizer/zeiss"] == "resuming"
+    if not uninterrupted:
+        assert biostyle(*arguments, "--out", tmp_path / "straight").exit_code == 0
+        uninterrupted["files"] = read_tree(tmp_path / "straight")
+    files = read_tree(run_copy)
+    for path, content in uninterrupted["files"].items():
+        assert path in REPORT or files[path] == content, path
+    assert not list(run_copy.rglob("*.partial"))
