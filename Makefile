@@ -39,5 +39,13 @@ check: $(BIN)/pytest ## lint, types, docstrings, spelling
 	@$(BIN)/typos
 	@echo "All checks passed."
 
+$(BIN)/mkdocs: $(BIN)/biostyle
+	@echo "Installing MkDocs into $(VENV)/ — about 10 MB."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(BIN)/mkdocs ## build the pages into build/docs
+	@$(BIN)/mkdocs build -q
+
 clean: ## delete the environment and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

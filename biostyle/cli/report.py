@@ -259,7 +259,7 @@ def _print(out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from biostyle.reporting import tables
+    from biostyle.reporting import findings, tables
     from biostyle.reporting.render import HTML, SUMMARY
 
     summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
@@ -275,6 +275,6 @@ def _print(out: Path) -> None:
             interval = tables.format_interval(scores["ci95"])
             grid.add_row(tables.row_title(row), tables.format_score(scores["f_score"]), interval, *written)
         console.print(grid)
-    for kind, sentence in tables.findings(summary, titles):
-        console.print(f"{tables.EFFECTS[kind]}. {sentence}", markup=False, highlight=False)
+    for kind, sentence in findings.findings(summary, titles):
+        console.print(f"{findings.EFFECTS[kind]}. {sentence}", markup=False, highlight=False)
     console.print(f"Report: {out / HTML}", soft_wrap=True, markup=False, highlight=False)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from biostyle.data.prepare import PreparedDomain, PreparedFrame
+from biostyle.data.prepared import PreparedDomain, PreparedFrame
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import SplitError
 

@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from biostyle.reporting.tables import effect
+from biostyle.reporting.findings import effect
 from biostyle.types import NOT_ANNOTATED, NDArray
 
 TRUE_POSITIVE = (255, 214, 10)

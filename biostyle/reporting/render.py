@@ -13,7 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from biostyle.io.atomic import write_atomically
-from biostyle.reporting import figures, tables
+from biostyle.reporting import figures, findings, tables
 from biostyle.reporting.document import AFTER, BASELINES, BEFORE, DomainResult, Panel, Report
 from biostyle.types import NDArray
 
@@ -100,12 +100,12 @@ def _content(report: Report, summary: dict[str, Any]) -> dict[str, Any]:
     return {
         "report": report,
         "domains": [_domain(domain, summary["domains"][domain.name]) for domain in report.domains],
-        "headline": tables.headline(summary, titles),
-        "findings": tables.findings(summary, titles),
+        "headline": findings.headline(summary, titles),
+        "findings": findings.findings(summary, titles),
         "overview": tables.overview_rows(summary),
         "overview_plot": figures.overview_plot(summary["domains"], titles),
         "settings": tables.flatten(report.settings),
-        "effects": tables.EFFECTS,
+        "effects": findings.EFFECTS,
         "marks": _MARKS,
         "legend": [(f"rgb{colour}", text) for colour, text in _LEGEND],
     }
@@ -122,7 +122,7 @@ def _domain(domain: DomainResult, summary: dict[str, Any]) -> dict[str, Any]:
     return {
         "result": domain,
         "summary": summary,
-        "effect": tables.effect(summary),
+        "effect": findings.effect(summary),
         "n_undefined": max(summary[name]["n_undefined"] for name in groups),
         "rows": tables.score_rows(summary),
         "secondary": [

@@ -9,7 +9,7 @@ import numpy as np
 from biostyle.adaptation import AdaptedSegmenter
 from biostyle.artifacts import BuildOptions, build
 from biostyle.checkpoints import load_model
-from biostyle.data.prepare import PreparedFrame, load_prepared
+from biostyle.data.prepared import PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import check_no_leak
 from biostyle.devices import resolve_device

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, versions
-from biostyle.data.prepare import PreparedDomain, PreparedFrame, load_prepared
+from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.reporting.document import DomainResult, Panel, Report

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from biostyle.artifacts import BuildOptions, build, write_json
-from biostyle.data.prepare import PreparedDomain, Reference, load_prepared
+from biostyle.data.prepared import PreparedDomain, Reference, load_prepared
 from biostyle.errors import PairingError
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.metrics.overlap import PixelCounts, pixel_counts

@@ -7,7 +7,7 @@ from pathlib import Path
 from biostyle.artifacts import BuildOptions, build, fingerprint
 from biostyle.checkpoints import save_model
 from biostyle.data.datasets import read_images, read_masks
-from biostyle.data.prepare import load_prepared
+from biostyle.data.prepared import load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.training import segmenter as training

@@ -19,9 +19,9 @@ from biostyle.data.prepare import (
     DeriveSettings,
     DomainSettings,
     derive_image,
-    load_prepared,
     prepare_domain,
 )
+from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated import simulate_pair
 from biostyle.data.splits import SplitSettings
 from biostyle.errors import ImageError, MaskError, OutputError, PairingError, SplitError
@@ -134,21 +134,6 @@ def test_no_mask_at_all_is_refused_only_where_one_is_required(data_root: Path, t
         _prepare(data_root, tmp_path / "required")
     _prepare(data_root, tmp_path / "out", masks=False)
     assert load_prepared(tmp_path / "out").with_truth("test") == []
-
-
-def test_auto_takes_one_reference_for_a_whole_part(data_root: Path, tmp_path: Path) -> None:
-    silver, gold = data_root / "SIM-A/01_ST/SEG", data_root / "SIM-A/01_GT/SEG"
-    shutil.copytree(silver, gold)
-    for number in (0, 1, 2, 5):
-        (silver / f"man_seg{number:03d}.tif").unlink()
-    _prepare(data_root, tmp_path / "out")
-    domain = load_prepared(tmp_path / "out")
-    assert (domain.reference("auto", "train"), domain.reference("auto")) == ("gold", "silver")
-    assert [row.number for row in domain.with_truth("test")] == [4]
-    assert [row.number for row in domain.with_truth("test", "gold")] == [4, 5]
-    assert domain.read_truth(domain.rows[5], "gold")[1] == "gold"
-    with pytest.raises(MaskError, match="auto, gold or silver, got 'bronze'"):
-        domain.reference("bronze")
 
 
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
@@ -266,19 +251,6 @@ def test_too_few_frames_to_split_are_named(data_root: Path, tmp_path: Path) -> N
         (data_root / f"SIM-A/01_ST/SEG/man_seg{number:03d}.tif").unlink()
     with pytest.raises(SplitError, match=re.escape(f"got 0 and 1 of 1 frames ({data_root / 'SIM-A'})")):
         _prepare(data_root, tmp_path / "out")
-
-
-@pytest.mark.parametrize("name", ["domain.json", "frames.csv"])
-def test_a_directory_that_is_not_prepared_is_named(delivered: Path, tmp_path: Path, name: str) -> None:
-    _prepare(delivered, tmp_path / "out")
-    (tmp_path / "out" / name).write_text("{}")
-    if name == "frames.csv":
-        (tmp_path / "out" / name).write_text("frame_id,split\n01_t000,train\n")
-    with pytest.raises(ImageError, match=re.escape(f"({tmp_path / 'out'})")):
-        load_prepared(tmp_path / "out")
-    (tmp_path / "out" / name).unlink()
-    with pytest.raises(ImageError, match=rf"FileNotFoundError.*{re.escape(str(tmp_path / 'out'))}"):
-        load_prepared(tmp_path / "out")
 
 
 @pytest.mark.parametrize("wrong", [{"blur_sigma_px": -1}, {"flip": True}])

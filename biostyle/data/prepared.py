@@ -1,0 +1,247 @@
+"""Open a prepared domain: which frames there are, which part each belongs to, and what is true of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from biostyle.data.splits import Part
+from biostyle.errors import ImageError, MaskError
+from biostyle.io.frames import read_frame
+from biostyle.io.labels import labels_to_mask, read_labels
+from biostyle.types import NDArray
+
+Reference: TypeAlias = Literal["gold", "silver"]
+_REFERENCES: dict[str, Reference] = {"gold": "gold", "silver": "silver"}
+_PARTS: dict[str, Part] = {"train": "train", "test": "test", "unused": "unused"}
+
+
+@dataclass(frozen=True)
+class PreparedFrame:
+    """One row of ``frames.csv``, with its paths made absolute.
+
+    Attributes
+    ----------
+    frame_id : str
+        Sequence and number, such as ``"01_t000"``.
+    sequence : str
+        Two digits.
+    number : int
+        Number in the sequence; time order.
+    split : {"train", "test", "unused"}
+        The frame's part.
+    image : Path
+        The frame's file.
+    gold, silver : Path or None
+        The label files, where there are any.
+    height, width : int
+        Size, in pixels.
+    dtype : str
+        Name of the stored dtype.
+    """
+
+    frame_id: str
+    sequence: str
+    number: int
+    split: Part
+    image: Path
+    gold: Path | None
+    silver: Path | None
+    height: int
+    width: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class PreparedDomain:
+    """A prepared directory, ready to be read frame by frame.
+
+    Attributes
+    ----------
+    directory : Path
+        Where it is.
+    title : str
+        Name in tables and figures.
+    folder : str
+        Name of the challenge folder it came from.
+    split_mode : str
+        ``"sequence"`` or ``"block"``.
+    rows : tuple of PreparedFrame
+        Every frame, in order of sequence and number.
+    """
+
+    directory: Path
+    title: str
+    folder: str
+    split_mode: str
+    rows: tuple[PreparedFrame, ...]
+
+    def frames(self, split: Part) -> list[PreparedFrame]:
+        """Return the frames of one part, in order.
+
+        Parameters
+        ----------
+        split : {"train", "test", "unused"}
+            The part.
+
+        Returns
+        -------
+        list of PreparedFrame
+            Its rows; may be empty.
+        """
+        return [row for row in self.rows if row.split == split]
+
+    def reference(self, choice: str = "auto", split: Part = "test") -> Reference:
+        """Name the reference that a part's masks come from.
+
+        Parameters
+        ----------
+        choice : {"auto", "gold", "silver"}
+            ``auto`` is silver, which is complete, if any frame of the part has it, else gold.
+        split : {"train", "test", "unused"}
+            The part. One part is never scored against two references.
+
+        Returns
+        -------
+        {"gold", "silver"}
+            The reference.
+
+        Raises
+        ------
+        MaskError
+            If no such choice exists.
+        """
+        if choice == "auto":
+            return "silver" if any(row.silver for row in self.frames(split)) else "gold"
+        if choice not in _REFERENCES:
+            raise MaskError(f"reference must be auto, gold or silver, got {choice!r}. Choose one of them.")
+        return _REFERENCES[choice]
+
+    def with_truth(self, split: Part, reference: str = "auto") -> list[PreparedFrame]:
+        """Return the frames of one part that have a mask in the reference.
+
+        Parameters
+        ----------
+        split : {"train", "test", "unused"}
+            The part.
+        reference : {"auto", "gold", "silver"}
+            See :meth:`reference`.
+
+        Returns
+        -------
+        list of PreparedFrame
+            Its rows that :meth:`read_truth` can read; may be empty.
+        """
+        name = self.reference(reference, split)
+        return [row for row in self.frames(split) if getattr(row, name)]
+
+    def global_ids(self, rows: list[PreparedFrame]) -> list[str]:
+        """Name frames so that they can be told apart across domains.
+
+        Parameters
+        ----------
+        rows : list of PreparedFrame
+            Rows of this domain.
+
+        Returns
+        -------
+        list of str
+            Challenge folder and frame id; a derived frame is called like the one it came from.
+        """
+        return [f"{self.folder}/{row.frame_id}" for row in rows]
+
+    def read_image(self, row: PreparedFrame) -> NDArray:
+        """Read a frame.
+
+        Parameters
+        ----------
+        row : PreparedFrame
+            A row of this domain.
+
+        Returns
+        -------
+        ndarray of shape (H, W)
+            The pixels as stored, in their own dtype and range.
+        """
+        return read_frame(row.image)
+
+    def read_truth(self, row: PreparedFrame, reference: str = "auto") -> tuple[NDArray, Reference]:
+        """Read the foreground of a frame.
+
+        Parameters
+        ----------
+        row : PreparedFrame
+            A row of this domain.
+        reference : {"auto", "gold", "silver"}
+            See :meth:`reference`.
+
+        Returns
+        -------
+        mask : ndarray of shape (H, W), uint8
+            1 on cells, 0 elsewhere.
+        name : {"gold", "silver"}
+            The reference the mask is from.
+
+        Raises
+        ------
+        MaskError
+            If the frame has no mask in that reference.
+        """
+        name = self.reference(reference, row.split)
+        path = row.gold if name == "gold" else row.silver
+        if path is None:
+            raise MaskError(
+                f"frame must have a {name} mask, got none for {row.frame_id} ({row.image}). "
+                "Choose the frames with `with_truth`, or another reference."
+            )
+        return labels_to_mask(read_labels(path, (row.height, row.width))), name
+
+
+def load_prepared(directory: Path) -> PreparedDomain:
+    """Open a directory that :func:`biostyle.data.prepare.prepare_domain` wrote.
+
+    Parameters
+    ----------
+    directory : Path
+        The directory.
+
+    Returns
+    -------
+    PreparedDomain
+        Its frames; pixels are read on demand.
+
+    Raises
+    ------
+    ImageError
+        If the directory is not a prepared domain.
+    """
+    directory = Path(directory)
+    try:
+        summary = json.loads((directory / "domain.json").read_text(encoding="utf-8"))
+        with (directory / "frames.csv").open(newline="", encoding="utf-8") as file:
+            rows = tuple(_parse_row(row, directory) for row in csv.DictReader(file))
+        return PreparedDomain(directory, summary["title"], summary["folder"], summary["split_mode"], rows)
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageError(
+            f"prepared domain must hold domain.json and frames.csv, got {error!r} ({directory}). "
+            "Run the prepare stage again."
+        ) from error
+
+
+def _parse_row(row: dict[str, str], directory: Path) -> PreparedFrame:
+    """Turn one row of text into a frame."""
+    return PreparedFrame(
+        frame_id=row["frame_id"],
+        sequence=row["sequence"],
+        number=int(row["number"]),
+        split=_PARTS[row["split"]],
+        image=directory / row["image"],
+        gold=directory / row["gold"] if row["gold"] else None,
+        silver=directory / row["silver"] if row["silver"] else None,
+        height=int(row["height"]),
+        width=int(row["width"]),
+        dtype=row["dtype"],
+    )

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from biostyle.reporting import findings, tables
+from biostyle.reporting.document import DomainResult, Report
+
+TITLES = {"nikon": "NIKON", "zeiss": "ZEISS"}
+
+
+def _with_domain(report: Report, domain: DomainResult) -> Report:
+    return replace(report, domains=[domain])
+
+
+def _swapped(domain: DomainResult) -> DomainResult:
+    before, after = domain.tables["before"], domain.tables["after"]
+    return replace(domain, tables={**domain.tables, "before": after, "after": before})
+
+
+def test_headline_says_where_translation_hurt(report: Report) -> None:
+    summary = tables.summarise_report(report)
+    assert findings.headline(summary, TITLES) == "Translation hurt in ZEISS."
+    kind, text = findings.findings(summary, TITLES)[0]
+    assert kind == "worse"
+    assert text.startswith(
+        "ZEISS: mean F 0.787 before, 0.369 after; paired difference −0.418 over 6 images, 95"
+    )
+
+
+def test_headline_says_where_translation_helped(report: Report, domain_b: DomainResult) -> None:
+    summary = tables.summarise_report(_with_domain(report, _swapped(domain_b)))
+    assert findings.headline(summary, TITLES) == "Translation helped in ZEISS."
+    assert findings.effect(summary["domains"]["zeiss"]) == "better"
+
+
+def test_headline_does_not_claim_what_the_interval_does_not_hold(
+    report: Report, domain_b: DomainResult
+) -> None:
+    before = domain_b.tables["before"]
+    mixed = before.assign(f_score=before["f_score"] + np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1]))
+    domain = replace(domain_b, tables={"before": before, "after": mixed})
+    summary = tables.summarise_report(_with_domain(report, domain))
+    assert findings.headline(summary, TITLES) == "Translation made no clear difference in ZEISS."
+
+
+def test_headline_without_translation(report: Report) -> None:
+    summary = tables.summarise_report(_with_domain(report, report.domains[0]))
+    assert findings.headline(summary, TITLES).startswith("Nothing was translated")
+    assert findings.findings(summary, TITLES) == []
+
+
+def test_a_trivial_mask_that_scores_as_well_is_named(report: Report) -> None:
+    cautions = [
+        text for kind, text in findings.findings(tables.summarise_report(report), TITLES) if kind == "caution"
+    ]
+    assert cautions == ["ZEISS: after scores 0.369, the trivial mask “All foreground” 0.876."]
