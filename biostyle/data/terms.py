@@ -50,7 +50,8 @@ def require_terms(manifest: Manifest, root: Path, accept: bool) -> None:
     if not accept:
         raise TermsError(
             f"terms of {manifest.name} must be accepted before the download, got no acceptance "
-            f"({manifest.homepage}). Read them with `biostyle data show {manifest.name}` and add --accept-terms."
+            f"({manifest.homepage}). Read them with `biostyle data show {manifest.name}`, then run "
+            f"`biostyle data fetch {manifest.name} --accept-terms`."
         )
     note = root / ".terms" / f"{manifest.name}.txt"
     note.parent.mkdir(parents=True, exist_ok=True)

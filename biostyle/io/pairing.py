@@ -12,7 +12,7 @@ from biostyle.errors import PairingError
 Role = Literal["prediction", "truth", "image"]
 Reference = Literal["gold", "silver"]
 _SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg"}
-_FRAME = re.compile(r"(?:mask|man_seg|t)(\d{3,4})")
+_FRAME = re.compile(r"(?:(\d{2})_)?(?:mask|man_seg|t)(\d{3,4})")
 _SEQUENCE = re.compile(r"(\d{2})(?:_(?:RES|GT|ST))?")
 # In a challenge tree, the folders that hold what is looked for; without one, every image counts.
 _FOLDER = {
@@ -181,10 +181,12 @@ def _identity(file: Path, path: Path) -> _Key:
     frame = _FRAME.fullmatch(file.stem)
     if frame is None:
         return ("", -1, file.stem)
+    if frame[1]:
+        return (frame[1], int(frame[2]), "")
     top = path.absolute().parent if path.name == "SEG" else path.absolute()
     folders = file.absolute().relative_to(top.parent).parts[:-1]
     matches = [match for folder in reversed(folders) if (match := _SEQUENCE.fullmatch(folder))]
-    return (matches[0][1] if matches else "", int(frame[1]), "")
+    return (matches[0][1] if matches else "", int(frame[2]), "")
 
 
 def _adopt_sequence(files: dict[_Key, Path], others: dict[_Key, Path]) -> dict[_Key, Path]:

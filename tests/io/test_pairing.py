@@ -120,3 +120,8 @@ def test_an_id_that_occurs_twice_is_refused(tmp_path: Path) -> None:
 def test_files_by_id_lists_in_numeric_order(tmp_path: Path) -> None:
     touch(tmp_path / "01", "t1000.tif", "t999.tif")
     assert list(files_by_id(tmp_path / "01", "image")) == ["01_t999", "01_t1000"]
+
+
+def test_a_sequence_in_the_name_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "run/01_t007.tif", "run/02_t007.tif", "02_RES/mask007.tif", "01_RES/mask007.tif")
+    assert list(files_by_id(tmp_path / "run", "truth")) == ["01_t007", "02_t007"]
