@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from biostyle.errors import ManifestError
+from biostyle.validation import did_you_mean
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _SCHEMA_PAGE = "data_manifests/README.md explains every key."
@@ -147,10 +147,10 @@ def load_manifest(dataset: str | Path) -> Manifest:
     if _is_toml(str(dataset)):
         return _read(Path(dataset))
     if dataset not in built_in_names():
-        raise ManifestError(
-            f"data set must be one of {', '.join(built_in_names())} or a .toml file, got {str(dataset)!r}."
-            f"{_did_you_mean(str(dataset), built_in_names())} Run `biostyle data list`."
-        )
+        names = built_in_names()
+        said = f"data set must be one of {', '.join(names)} or a .toml file, got {str(dataset)!r}."
+        hint = did_you_mean(str(dataset), names)
+        raise ManifestError(" ".join(filter(None, (said, hint, "Run `biostyle data list`."))))
     return _read(resources.files("biostyle.data_manifests") / f"{dataset}.toml")
 
 
@@ -182,18 +182,12 @@ def _explain(problem: Any, path: str) -> str:
     key = ".".join(str(part) for part in location)
     fields = (ArchiveFile if location[:1] == ("files",) and len(location) > 1 else Manifest).model_fields
     if problem["type"] == "extra_forbidden":
-        hint = _did_you_mean(str(location[-1]), list(fields))
-        return f"{key} must be a known key, got {problem['input']!r} ({path}).{hint} {_SCHEMA_PAGE}"
+        hint = did_you_mean(str(location[-1]), list(fields))
+        said = f"{key} must be a known key, got {problem['input']!r} ({path})."
+        return " ".join(filter(None, (said, hint, _SCHEMA_PAGE)))
     if not location:
         return f"{problem['ctx']['error']} ({path}). {_SCHEMA_PAGE}"
     names = [part for part in location if isinstance(part, str)]
     rule = fields[names[-1]].description if len(location) != 2 or names[-1] != "files" else "a table"
     got = "nothing" if problem["type"] == "missing" else repr(problem["input"])
     return f"{key} must be {rule}, got {got} ({path}). {_SCHEMA_PAGE}"
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    """Suggest the closest known word, if any is close."""
-    lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), list(lowered), n=1)
-    return f" Did you mean {lowered[close[0]]!r}?" if close else ""
