@@ -1,0 +1,121 @@
+"""The verbs of single stages: chained by hand they make what ``run`` makes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Invoke
+from tests.simulated import read_tree
+
+
+def test_the_verbs_chained_by_hand_give_the_bytes_of_run(
+    tiny_run: Path, tiny_data: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    config = ("--config", tiny_config)
+
+    def call(verb: str, *arguments: str | Path, out: str) -> Path:
+        result = biostyle(verb, *arguments, "-o", tmp_path / out)
+        assert result.exit_code == 0, result.output
+        return tmp_path / out
+
+    prepared = {
+        name: call("prepare", "--data-root", tiny_data, "--domain", name, *config, out=f"prepared/{name}")
+        for name in ("nikon", "zeiss", "artificial")
+    }
+    segmenter = call("train-segmenter", prepared["nikon"], *config, out="segmenter")
+    stylizer = call("train-stylizer", prepared["nikon"], prepared["zeiss"], *config, out="stylizer/zeiss")
+    models = ("--segmenter", segmenter)
+    before = call("predict", prepared["zeiss"], *models, out="predictions/zeiss/before")
+    after = call("predict", prepared["zeiss"], *models, "--stylizer", stylizer, out="predictions/zeiss/after")
+    made, expected = read_tree(tmp_path), read_tree(tiny_run)
+    assert {path: expected[path] for path in made} == made
+    assert len(made) > 60
+
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for number in (5, 6, 7):
+        shutil.copy(tiny_data / "SIM-B" / "01_ST" / "SEG" / f"man_seg{number:03d}.tif", truth)
+    images = ("--images", tiny_data / "SIM-B", "--block-length", "2")
+    report = call("report", before, after, truth, *images, out="report")
+    summary, of_run = (
+        json.loads((folder / "summary.json").read_text())["domains"]
+        for folder in (report, tiny_run / "report")
+    )
+    for row in ("before", "after"):
+        for score in ("f_score", "jaccard", "precision", "recall", "pooled"):
+            assert summary["images"][row][score] == of_run["zeiss"][row][score]
+    assert summary["images"]["difference"]["value"] == of_run["zeiss"]["difference"]["value"]
+
+
+def test_a_second_call_does_nothing(tiny_config: Path, biostyle: Invoke, run_copy: Path) -> None:
+    prepared = run_copy / "prepared" / "nikon"
+    arguments = ("train-segmenter", prepared, "--config", tiny_config, "-o", run_copy / "segmenter")
+    result = biostyle(*arguments)
+    assert result.exit_code == 0
+    assert result.stderr.split() == ["segmenter", "up", "to", "date"]
+    assert result.stdout == f"{run_copy / 'segmenter'}\n"
+    refused = biostyle(*arguments, "--seed", "5", "--set", "segmenter.n_steps=3")
+    assert refused.exit_code == 3
+    assert refused.stderr.startswith(
+        f"ArtifactMismatchError: {run_copy / 'segmenter'} was made with other settings; "
+        "they differ in ['seed', 'training.n_steps']. "
+    )
+
+
+def test_the_configured_device_is_used(
+    tiny_run: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    prepared = tiny_run / "prepared"
+    config = ("--config", tiny_config, "--set", "device=cuda", "-o", tmp_path / "out")
+    for arguments in (
+        ("train-segmenter", prepared / "nikon", *config),
+        ("train-stylizer", prepared / "nikon", prepared / "zeiss", *config),
+    ):
+        result = biostyle(*arguments)
+        assert result.exit_code == 3
+        assert "got 'cuda' without a CUDA GPU. Use --device cpu." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (("prepare", "--data-root", ".", "--domain", "zeis"), "Did you mean 'zeiss'?"),
+        (
+            ("prepare", "--data-root", "nowhere", "--domain", "zeiss"),
+            "ImageError: data set folder must exist",
+        ),
+        (("train-segmenter", "nowhere"), "DataError: input must exist, got nothing there (nowhere)"),
+        (
+            ("train-stylizer", "nowhere", "nowhere"),
+            "DataError: input must exist, got nothing there (nowhere)",
+        ),
+        (("predict", "nowhere", "--segmenter", "nowhere"), "got nothing there (nowhere)"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    arguments: tuple[str, ...], match: str, biostyle: Invoke, tmp_path: Path
+) -> None:
+    result = biostyle(*arguments, "-o", tmp_path / "out")
+    assert result.exit_code == 3, result.output
+    assert match in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [("predict",), ("predict", "x", "-o", "y"), ("fetch",), ("prepare",)])
+def test_what_is_not_given_is_asked_for(arguments: tuple[str, ...], biostyle: Invoke) -> None:
+    result = biostyle(*arguments)
+    assert result.exit_code == 2
+    assert "Missing" in result.stderr
+
+
+def test_fetch_asks_for_the_terms(biostyle: Invoke) -> None:
+    result = biostyle("fetch", "PhC-C2DH-U373")
+    assert result.exit_code == 3
+    assert "TermsError: " in result.stderr
+    assert "--accept-terms" in result.stderr

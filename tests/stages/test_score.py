@@ -1,0 +1,84 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biostyle.artifacts import BuildOptions
+from biostyle.data.prepare import DomainSettings
+from biostyle.errors import MaskError, PairingError
+from biostyle.io.labels import read_labels, write_labels
+from biostyle.stages.prepare import prepare
+from biostyle.stages.score import read_scores, score
+from tests.simulated import TINY_SPLIT
+
+
+@pytest.fixture
+def with_gold(tiny_data: Path, tmp_path: Path) -> Path:
+    """Domain B whose frames 0 and 6 have gold masks too, of which 6 is empty."""
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    for number in (0, 6):
+        labels = read_labels(data / "SIM-B" / "01_ST" / "SEG" / f"man_seg{number:03d}.tif")
+        write_labels(data / "SIM-B" / "01_GT" / "SEG" / f"man_seg{number:03d}.tif", labels * (number == 0))
+    settings = DomainSettings(folder="SIM-B", title="B")
+    return prepare(data, tmp_path / "prepared", settings, TINY_SPLIT, annotated=False, options=BuildOptions())
+
+
+def predictions(tiny_run: Path) -> dict[str, Path]:
+    return {name: tiny_run / "predictions" / "zeiss" / name for name in ("before", "after")}
+
+
+def test_scores_against_every_reference_and_says_what_was_left_out(
+    with_gold: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    out = score(with_gold, predictions(tiny_run), tmp_path / "s", reference="auto", options=BuildOptions())
+    reference, tables, notes = read_scores(out)
+    assert reference == "silver"
+    assert set(tables) == {"silver", "gold"}
+    rows = {"before", "after", "all_foreground", "all_background", "otsu"}
+    assert set(tables["silver"]) == set(tables["gold"]) == rows
+    assert list(tables["silver"]["after"]["image_id"]) == ["01_t005", "01_t006", "01_t007"]
+    assert list(tables["gold"]["after"]["image_id"]) == ["01_t006"]
+    assert np.isnan(tables["gold"]["all_background"]["f_score"][0])
+    assert tables["gold"]["all_foreground"]["f_score"][0] == 0
+    assert notes == [
+        "Scored 3 of 8 frames against silver masks.",
+        "Split by block (the last block of each sequence is test): 4 training, 3 test, 1 unused frames.",
+    ]
+
+
+def test_gold_can_be_chosen_and_is_read_back_exactly(with_gold: Path, tiny_run: Path, tmp_path: Path) -> None:
+    out = score(with_gold, predictions(tiny_run), tmp_path / "s", reference="gold", options=BuildOptions())
+    reference, tables, notes = read_scores(out)
+    assert reference == "gold"
+    assert "2 test frames have no gold mask and were not scored." in notes
+    table = tables["silver"]["before"]
+    again = 2 * table["tp"] / (2 * table["tp"] + table["fp"] + table["fn"])
+    assert (table["f_score"] == again).all()
+
+
+def test_a_reference_that_is_not_there_is_named(tiny_run: Path, tmp_path: Path) -> None:
+    prepared = tiny_run / "prepared" / "zeiss"
+    with pytest.raises(PairingError, match=r"must have gold masks to be scored, got 0 of 3 \(.*zeiss\)"):
+        score(prepared, predictions(tiny_run), tmp_path / "s", reference="gold", options=BuildOptions())
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_prediction_of_another_size_is_named(run_copy: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    shutil.copytree(run_copy / "predictions" / "zeiss" / "before", foreign)
+    (foreign / "artifact.json").unlink()
+    write_labels(foreign / "01_RES" / "mask006.tif", np.zeros((3, 4), np.uint8))
+    prepared = run_copy / "prepared" / "zeiss"
+    with pytest.raises(MaskError, match=r"size \(72, 80\), got \(3, 4\) \(.*mask006\.tif\)"):
+        score(prepared, {"before": foreign}, tmp_path / "s", reference="auto", options=BuildOptions())
+
+
+def test_a_missing_prediction_is_named(run_copy: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    shutil.copytree(run_copy / "predictions" / "zeiss" / "before", foreign)
+    (foreign / "artifact.json").unlink()
+    (foreign / "01_RES" / "mask006.tif").unlink()
+    prepared = run_copy / "prepared" / "zeiss"
+    with pytest.raises(MaskError, match=r"got No such file or directory \(.*mask006\.tif\)"):
+        score(prepared, {"before": foreign}, tmp_path / "s", reference="auto", options=BuildOptions())
