@@ -18,10 +18,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, load_file, save_file
 from torch import nn
 
-from biostyle.errors import CheckpointError, OutputError
+from biostyle.errors import CheckpointError, ConfigError, OutputError
+from biostyle.matching.chain import MatchingChain
 from biostyle.models.architectures import architecture_name, build_model
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
+_CHAIN = "matching_chain"
 
 
 def save_model(
@@ -34,7 +36,8 @@ def save_model(
     directory : Path
         Where to; made if it is not there.
     model : Module
-        A network of :mod:`biostyle.models`.
+        A network of :mod:`biostyle.models`, or a :class:`~biostyle.matching.chain.MatchingChain`, which has no
+        weights.
     preprocessing : dict
         How raw frames become its input.
     training_data : dict
@@ -52,7 +55,7 @@ def save_model(
         card = {
             "format": "biostyle-model",
             "version": 1,
-            "architecture": architecture_name(model),
+            "architecture": _CHAIN if isinstance(model, MatchingChain) else architecture_name(model),
             "arguments": model.arguments,
             "preprocessing": preprocessing,
             "training_data": training_data,
@@ -105,7 +108,9 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
             f"{WEIGHTS} must have SHA-256 {expected[:12]}…, got {actual[:12]}… ({directory}). "
             "It was altered or cut short; restore it or train again."
         )
-    model = build_model(architecture, arguments)
+    model = (
+        _build_chain(arguments, directory) if architecture == _CHAIN else build_model(architecture, arguments)
+    )
     try:
         model.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:
@@ -168,6 +173,17 @@ def load_state(path: Path) -> Any:
             f"training state must be readable, got {error} ({path}). Delete the directory and train again."
         ) from error
     return _unflatten(tree, tensors)
+
+
+def _build_chain(arguments: Any, directory: Path) -> MatchingChain:
+    """Build a chain of matching steps."""
+    try:
+        return MatchingChain(**arguments)
+    except (TypeError, ConfigError) as error:
+        raise CheckpointError(
+            f"arguments must fit {_CHAIN}, got {error} ({directory}). "
+            "The model was made by another version of biostyle."
+        ) from error
 
 
 def _flatten(value: Any, key: str, tensors: dict[str, torch.Tensor]) -> Any:

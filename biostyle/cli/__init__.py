@@ -15,6 +15,7 @@ import click
 from biostyle import __version__
 from biostyle.cli.data import data
 from biostyle.cli.demo import demo
+from biostyle.cli.inspect import inspect
 from biostyle.cli.report import report
 from biostyle.cli.run import run
 from biostyle.cli.score import score
@@ -22,7 +23,7 @@ from biostyle.cli.stages import fetch, predict, prepare, train_segmenter, train_
 from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
-    demo, run, data, fetch, prepare, train_segmenter, train_stylizer, predict, score, report,
+    demo, run, data, fetch, prepare, train_segmenter, train_stylizer, predict, score, report, inspect,
 )  # fmt: skip
 
 
