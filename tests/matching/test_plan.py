@@ -66,13 +66,14 @@ def test_one_given_diameter_is_compared_with_the_masks() -> None:
     assert reason(plan_matching(A, unclear, both), "object size").confidence == "given"
 
 
-def test_a_blurred_inverted_copy_is_inverted_and_shrunk() -> None:
+def test_a_blurred_inverted_copy_is_inverted_and_its_blur_pointed_out() -> None:
     plan = plan_matching(
         A, b(polarity="dark objects", polarity_from_image="dark objects", detail_px=18, sharpness=0.015)
     )
     assert [step.kind for step in plan.steps] == ["polarity"]
-    assert plan.working_scale_factor == pytest.approx(15 / 18)
+    assert plan.working_scale_factor == 1
     assert "1.2x coarser (18 px against 15 px" in reason(plan, "detail").text
+    assert "by a further 0.83" in reason(plan, "detail").text
 
 
 def test_a_polarity_that_cannot_be_told_is_kept() -> None:
@@ -85,14 +86,18 @@ def test_a_polarity_that_cannot_be_told_is_kept() -> None:
     assert kept.steps == ()
 
 
-def test_a_dark_background_is_lifted() -> None:
+def test_a_dark_background_is_pointed_out() -> None:
     plan = plan_matching(A, b(background_level=0.03))
-    assert [step.model_dump() for step in plan.steps] == [
-        {"kind": "tone", "name": "square_root", "exponent": None}
-    ]
+    assert plan.steps == ()
     assert "at 0.03 of its range" in reason(plan, "tone").text
-    linear = plan_matching(A, b(background_level=0.03), PlanOverrides(tone="linear"))
-    assert linear.steps == ()
+    assert reason(plan, "tone").confidence == "cannot tell"
+
+
+@pytest.mark.parametrize("tone", ["square_root", "logarithm"])
+def test_a_given_tone_is_taken(tone: str) -> None:
+    plan = plan_matching(A, b(), PlanOverrides.model_validate({"tone": tone}))
+    assert [step.model_dump(exclude_none=True) for step in plan.steps] == [{"kind": "tone", "name": tone}]
+    assert plan_matching(A, b(), PlanOverrides(tone="linear")).steps == ()
 
 
 def test_a_background_is_wider_than_an_object_at_the_working_scale() -> None:
@@ -103,18 +108,16 @@ def test_a_background_is_wider_than_an_object_at_the_working_scale() -> None:
 
 
 def test_noise_counts_after_rescaling() -> None:
-    plan = plan_matching(A, b(noise=0.036))
-    assert [step.kind for step in plan.steps] == ["blur"]
-    assert "6.0x A's" in reason(plan, "noise").text
+    assert "6.0x A's" in reason(plan_matching(A, b(noise=0.036)), "noise").text
     shrunk = plan_matching(A, b(noise=0.036, image_diameter_px=280, detail_px=60))
-    assert shrunk.steps == ()
-    assert plan_matching(A.model_copy(update={"noise": 0.0}), b(noise=0.5)).steps == ()
+    for plan in (shrunk, plan_matching(A.model_copy(update={"noise": 0.0}), b(noise=0.5))):
+        assert "noise" not in {said.about for said in plan.reasons}
 
 
 def test_a_plan_survives_json_and_makes_a_chain() -> None:
-    plan = plan_matching(A, b(background_level=0.03, noise=0.036, polarity_from_image="dark objects"))
+    plan = plan_matching(A, b(polarity_from_image="dark objects"), PlanOverrides(tone="square_root"))
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
-    assert len(MatchingChain(plan.steps).steps) == 3
+    assert [step.kind for step in MatchingChain(plan.steps).steps] == ["tone", "polarity"]
 
 
 def test_overrides_are_checked() -> None:
