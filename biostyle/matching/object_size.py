@@ -71,7 +71,7 @@ def diameter_from_masks(masks: Iterable[NDArray]) -> float | None:
     """
     areas: list[NDArray] = []
     for mask in masks:
-        if mask.dtype.kind not in "bui":
+        if mask.dtype.kind not in "iub":
             raise MaskError(f"masks must hold integers, got dtype {mask.dtype}. Save them as labels.")
         labels = mask.astype(np.int64)
         if len(np.unique(labels[labels != 0])) == 1:
