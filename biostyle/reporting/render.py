@@ -116,7 +116,7 @@ def _domain(domain: DomainResult, summary: dict[str, Any]) -> dict[str, Any]:
     per_image = tables.per_image(domain)
     groups = [name for name in (BEFORE, AFTER) if name in domain.tables]
     paired_plot = None
-    if AFTER in groups:
+    if AFTER in groups and domain.n_scored:
         before, after = (per_image[(name, "f_score")].to_numpy() for name in groups)
         paired_plot = figures.paired_plot(before, after, summary["difference"])
     return {

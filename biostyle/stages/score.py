@@ -13,7 +13,7 @@ from biostyle.data.prepared import PreparedDomain, Reference, load_prepared
 from biostyle.errors import PairingError
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.metrics.overlap import PixelCounts, pixel_counts
-from biostyle.metrics.score_table import baseline_counts, score_table
+from biostyle.metrics.score_table import SCORES, baseline_counts, score_table
 from biostyle.stages.predict import result_path
 
 
@@ -43,7 +43,8 @@ def score(
     Raises
     ------
     PairingError
-        If no test frame has a mask in the primary reference.
+        If no test frame has a mask in a reference that was asked for by name. With ``auto``, a domain without masks
+        gets empty tables and a note.
     """
 
     def work(partial: Path) -> None:
@@ -51,11 +52,10 @@ def score(
         primary = domain.reference(reference)
         n_scored: dict[str, int] = {}
         for name in ("silver", "gold"):
-            rows = domain.with_truth("test", name)
-            if rows:
-                n_scored[name] = len(rows)
+            n_scored[name] = len(domain.with_truth("test", name))
+            if n_scored[name] or name == primary:
                 _write_tables(domain, name, predictions, partial / name)
-        if primary not in n_scored:
+        if reference != "auto" and not n_scored[primary]:
             raise PairingError(
                 f"test frames must have {primary} masks to be scored, got 0 of {len(domain.frames('test'))} "
                 f"({prepared}). Choose another reference or split."
@@ -85,7 +85,10 @@ def read_scores(directory: Path) -> tuple[str, dict[str, dict[str, pd.DataFrame]
     """
     summary: dict[str, Any] = json.loads((directory / "score.json").read_text())
     tables = {
-        folder.name: {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
+        folder.name: {
+            path.stem: pd.read_csv(path).astype(dict.fromkeys(SCORES, float))
+            for path in sorted(folder.glob("*.csv"))
+        }
         for folder in sorted(directory.iterdir())
         if folder.is_dir()
     }
@@ -96,13 +99,13 @@ def _write_tables(
     domain: PreparedDomain, reference: Reference, predictions: dict[str, Path], out: Path
 ) -> None:
     """Count pixels for every prediction and trivial baseline, and write one table each."""
-    counts: dict[str, list[PixelCounts]] = {}
+    counts: dict[str, list[PixelCounts]] = {name: [] for name in predictions}
     rows = domain.with_truth("test", reference)
     for row in rows:
         truth, _ = domain.read_truth(row, reference)
         for name, directory in predictions.items():
             labels = read_labels(result_path(directory, row), truth.shape)
-            counts.setdefault(name, []).append(pixel_counts(labels_to_mask(labels), truth))
+            counts[name].append(pixel_counts(labels_to_mask(labels), truth))
         for name, baseline in baseline_counts(truth, domain.read_image(row)).items():
             counts.setdefault(name, []).append(baseline)
     out.mkdir()
@@ -122,6 +125,8 @@ def _notes(domain: PreparedDomain, primary: Reference, n_scored: dict[str, int])
         f"Scored {n_scored[primary]} of {len(domain.rows)} frames against {primary} masks.",
         f"Split by {domain.split_mode} ({split}): {n_train} training, {n_test} test, {n_unused} unused frames.",
     ]
+    if not n_scored[primary]:
+        return [*notes[1:], "No test frame has a mask: nothing was scored."]
     if n_scored[primary] < n_test:
         notes.append(f"{n_test - n_scored[primary]} test frames have no {primary} mask and were not scored.")
     if primary == "gold":

@@ -304,3 +304,20 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     for path, content in uninterrupted["files"].items():
         assert path in REPORT or files[path] == content, path
     assert not list(run_copy.rglob("*.partial"))
+
+
+def test_a_domain_without_any_mask_is_predicted_and_reported_as_not_scored(
+    tiny_data: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    shutil.rmtree(data / "SIM-B" / "01_ST")
+    out = tmp_path / "run"
+    arguments = ("--config", tiny_config, "--data-root", data, "--out", out, "--domains", "zeiss")
+    result = biostyle(
+        "run", "cell-tracking", *arguments, "--set", "segmenter.n_steps=2", "--set", "stylizer.n_steps=2"
+    )
+    assert result.exit_code == 0, result.output
+    zeiss = json.loads((out / "report" / "summary.json").read_text())["domains"]["zeiss"]
+    assert (zeiss["n_scored"], zeiss["before"]["f_score"], zeiss["after"]["f_score"]) == (0, None, None)
+    assert "No test frame has a mask: nothing was scored." in (out / "report" / "index.html").read_text()
+    assert len(list((out / "predictions" / "zeiss" / "after" / "01_RES").iterdir())) == 3
