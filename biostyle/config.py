@@ -18,6 +18,7 @@ from biostyle.data.prepare import DomainSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import SplitSettings
 from biostyle.errors import ConfigError
+from biostyle.matching.grid import GridSettings
 from biostyle.training.cyclegan import StylizerSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import did_you_mean, explain
@@ -83,6 +84,8 @@ class CellTrackingConfig(BaseModel):
         S_A.
     stylizer : StylizerSettings
         G_B→A, one for each domain B.
+    matching : GridSettings
+        Deterministic chains to try, the same for every domain.
     score : ScoreSettings
         Scoring.
     report : ReportSettings
@@ -100,6 +103,7 @@ class CellTrackingConfig(BaseModel):
     preprocessing: Preprocessing = Preprocessing()
     segmenter: SegmenterSettings = SegmenterSettings()
     stylizer: StylizerSettings = StylizerSettings()
+    matching: GridSettings = GridSettings()
     score: ScoreSettings = ScoreSettings()
     report: ReportSettings = ReportSettings()
 

@@ -1,7 +1,7 @@
 """Cell tracking: segment new microscopes with a segmenter that only knows phase contrast.
 
-A straight line of stages: prepare every domain, train S_A, and for each domain B train a stylizer, predict before
-and after, and score; then report.
+A straight line of stages: prepare every domain and train S_A; for each domain B search the deterministic chains, train
+a stylizer, choose among them without labels, predict with each and score; then report.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pathlib import Path
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import CellTrackingConfig, dump_config
 from biostyle.devices import resolve_device
+from biostyle.stages.match import match
 from biostyle.stages.predict import predict
 from biostyle.stages.prepare import prepare
 from biostyle.stages.report import DomainDirectories, report
 from biostyle.stages.score import score
+from biostyle.stages.select import chosen_candidate, select
 from biostyle.stages.train_segmenter import train_segmenter
 from biostyle.stages.train_stylizer import train_stylizer
 
@@ -82,47 +84,10 @@ def run(
         device=device,
         options=options,
     )
-    directories = {}
-    for name, prepared_b in prepared.items():
-        predictions = {
-            "before": predict(
-                prepared_b,
-                out / "predictions" / name / "before",
-                segmenter=segmenter,
-                device=device,
-                options=options,
-            )
-        }
-        training = segmenter
-        if name != config.domain_a:
-            training = train_stylizer(
-                prepared_a,
-                prepared_b,
-                out / "stylizer" / name,
-                config.stylizer,
-                config.preprocessing,
-                seed=config.seed,
-                device=device,
-                options=options,
-            )
-            predictions["after"] = predict(
-                prepared_b,
-                out / "predictions" / name / "after",
-                segmenter=segmenter,
-                stylizer=training,
-                device=device,
-                options=options,
-            )
-        scores = score(
-            prepared_b,
-            predictions,
-            out / "scores" / name,
-            reference=config.score.reference,
-            options=options,
-        )
-        directories[name] = DomainDirectories(
-            prepared_b, scores, predictions["before"], predictions.get("after"), training
-        )
+    directories = {
+        name: _judge(config, name, prepared_a, prepared_b, segmenter, out, options)
+        for name, prepared_b in prepared.items()
+    }
     return report(
         directories,
         out / "report",
@@ -132,4 +97,66 @@ def run(
         command=command,
         published={name: row for name, row in PUBLISHED_TABLE_3.items() if name in directories} or None,
         options=options,
+    )
+
+
+def _judge(
+    config: CellTrackingConfig,
+    name: str,
+    prepared_a: Path,
+    prepared_b: Path,
+    segmenter: Path,
+    out: Path,
+    options: BuildOptions,
+) -> DomainDirectories:
+    """Make the candidates for one domain, choose among them without labels, predict with all, and score."""
+    device = config.device
+    stylizers: dict[str, Path] = {}
+    choice = None
+    if name != config.domain_a:
+        stylizers["matching"] = match(
+            prepared_b, segmenter, out / "matching" / name, config.matching, device=device, options=options
+        )
+        stylizers["cyclegan"] = train_stylizer(
+            prepared_a,
+            prepared_b,
+            out / "stylizer" / name,
+            config.stylizer,
+            config.preprocessing,
+            seed=config.seed,
+            device=device,
+            options=options,
+        )
+        choice = select(
+            prepared_b,
+            segmenter,
+            stylizers,
+            out / "choice" / name,
+            n_frames=config.matching.n_frames,
+            device=device,
+            options=options,
+        )
+    predictions = {
+        row: predict(
+            prepared_b,
+            out / "predictions" / name / row,
+            segmenter=segmenter,
+            stylizer=stylizers.get(row),
+            device=device,
+            options=options,
+        )
+        for row in ("before", *stylizers)
+    }
+    if choice is not None:
+        predictions["after"] = predictions[chosen_candidate(choice)]
+    scores = score(
+        prepared_b, predictions, out / "scores" / name, reference=config.score.reference, options=options
+    )
+    return DomainDirectories(
+        prepared=prepared_b,
+        scores=scores,
+        before=predictions["before"],
+        after=predictions.get("after"),
+        training=stylizers.get("cyclegan", segmenter),
+        choice=choice,
     )

@@ -200,6 +200,25 @@ class PreparedDomain:
         return labels_to_mask(read_labels(path, (row.height, row.width))), name
 
 
+def spread(rows: list[PreparedFrame], n: int) -> list[PreparedFrame]:
+    """Choose frames evenly over time.
+
+    Parameters
+    ----------
+    rows : list of PreparedFrame
+        Frames in order.
+    n : int
+        How many at most.
+
+    Returns
+    -------
+    list of PreparedFrame
+        Some or all of them.
+    """
+    n = min(n, len(rows))
+    return [rows[(2 * position + 1) * len(rows) // (2 * n)] for position in range(n)]
+
+
 def load_prepared(directory: Path) -> PreparedDomain:
     """Open a directory that :func:`biostyle.data.prepare.prepare_domain` wrote.
 

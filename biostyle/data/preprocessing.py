@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from biostyle.io.scaling import to_unit_range
 from biostyle.types import NDArray
 
+LARGEST_SCALE = 4.0
+
 
 class Preprocessing(BaseModel):
     """How a raw frame becomes a network's input; stored with every model.
@@ -31,7 +33,29 @@ class Preprocessing(BaseModel):
     scaling: Literal["percentile", "dtype"] = "percentile"
     low_percentile: float = Field(0.5, ge=0, lt=50)
     high_percentile: float = Field(99.5, gt=50, le=100)
-    working_scale: float = Field(1.0, gt=0, le=4)
+    working_scale: float = Field(1.0, gt=0, le=LARGEST_SCALE)
+
+    def scaled(self, factor: float) -> Preprocessing:
+        """Return the same preprocessing at another working scale.
+
+        Parameters
+        ----------
+        factor : float
+            What to multiply the working scale by.
+
+        Returns
+        -------
+        Preprocessing
+            A checked copy.
+
+        Examples
+        --------
+        >>> Preprocessing(working_scale=0.5).scaled(1.4).working_scale
+        0.7
+        """
+        return Preprocessing.model_validate(
+            {**self.model_dump(), "working_scale": self.working_scale * factor}
+        )
 
     def image_batch(self, image: NDArray) -> torch.Tensor:
         """Turn one raw frame into a batch of one.

@@ -70,6 +70,9 @@ class DomainResult:
         What was not scored and why, and anything a reader has to know.
     secondary : mapping of str to mapping of str to DataFrame
         The same kind of tables against further references, by reference and then by row name.
+    choice : mapping or None
+        How ``"after"`` was chosen without labels: ``chosen``, ``verdict``, ``reason``, and by candidate its
+        ``label_free`` score.
     """
 
     name: str
@@ -82,6 +85,7 @@ class DomainResult:
     losses: pd.DataFrame | None = None
     notes: Sequence[str] = ()
     secondary: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
+    choice: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

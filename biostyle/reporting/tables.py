@@ -19,6 +19,8 @@ ROW_TITLES = {
     "all_foreground": "All foreground",
     "all_background": "All background",
     "otsu": "Otsu",
+    "matching": "Matching only",
+    "cyclegan": "CycleGAN",
 }
 MISSING = "–"
 
@@ -87,11 +89,29 @@ def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
         out[AFTER] = scores.pop(AFTER)
         out["difference"] = difference(domain.tables)
     out["baselines"] = {name: scores.pop(name) for name in BASELINES if name in scores}
-    if scores:
+    if domain.choice:
+        out |= _choice(domain.choice, {BEFORE: out[BEFORE], **scores})
+    elif scores:
         out["candidates"] = scores
     if domain.secondary:
         out["secondary"] = {reference: rows(tables) for reference, tables in domain.secondary.items()}
     return out
+
+
+def _choice(choice: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the label-free choice beside the labelled oracle, which nobody could have chosen without truth."""
+    label_free = {name: found["label_free"] for name, found in choice["candidates"].items()}
+    candidates = {name: {**row, "label_free": label_free.get(name)} for name, row in scores.items()}
+    known = {name: row["f_score"] for name, row in scores.items() if row["f_score"] is not None}
+    oracle = max(known, key=lambda name: known[name]) if known else None
+    return {
+        "candidates": candidates,
+        "chosen": choice["chosen"],
+        "verdict": choice["verdict"],
+        "reason": choice["reason"],
+        "oracle": oracle,
+        "regret": known[oracle] - known[choice["chosen"]] if oracle else None,
+    }
 
 
 def overview_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any] | None]]]:
@@ -110,6 +130,7 @@ def overview_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[dict[str, 
     domains = list(summary["domains"].values())
     merged = [{**domain, **domain.get("candidates", {}), **domain["baselines"]} for domain in domains]
     candidates = dict.fromkeys(name for domain in domains for name in domain.get("candidates", {}))
+    candidates.pop(BEFORE, None)
     names = (BEFORE, AFTER, "difference", *candidates, *BASELINES)
     rows = [(name, [domain.get(name) for domain in merged]) for name in names]
     return [(name, cells) for name, cells in rows if any(cells)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
 from biostyle.artifacts import BuildOptions, build
@@ -40,7 +41,8 @@ def predict(
     segmenter : Path
         Model directory of S_A.
     stylizer : Path or None
-        What :func:`biostyle.stages.train_stylizer.train_stylizer` made; its ``gen_ba`` is composed with S_A.
+        What :func:`biostyle.stages.train_stylizer.train_stylizer` or :func:`biostyle.stages.match.match` made; its
+        generator from B to A, or its chain, is composed with S_A.
     device : str
         Where to compute; not part of the request.
     options : BuildOptions
@@ -68,24 +70,24 @@ def predict(
         model, card = load_model(segmenter)
         check_no_leak(card["training_data"]["frames"], domain.global_ids(rows))
         preprocessing = Preprocessing.model_validate(card["preprocessing"])
-        gen_ba = None
+        stylizer_ba = None
         if stylizer is not None:
-            gen_ba, card_ba = load_model(stylizer / "gen_ba")
-            check_no_leak(card_ba["training_data"]["frames"], domain.global_ids(rows))
-            if card_ba["preprocessing"] != card["preprocessing"]:
+            stylizer_ba, own, frames = load_stylizer(stylizer)
+            check_no_leak(frames, domain.global_ids(rows))
+            if own.scaled(preprocessing.working_scale / own.working_scale) != preprocessing:
                 raise CheckpointError(
-                    f"stylizer must have the segmenter's preprocessing {card['preprocessing']}, "
-                    f"got {card_ba['preprocessing']} ({stylizer}). Train it again with the segmenter's."
+                    f"stylizer must have the segmenter's preprocessing {preprocessing!r}, but for its scale, "
+                    f"got {own!r} ({stylizer}). Train it again with the segmenter's."
                 )
-            model = AdaptedSegmenter(model, gen_ba)
+            model, preprocessing = AdaptedSegmenter(model, stylizer_ba), own
         where = resolve_device(device)
         model.to(where).eval()
         for position, row in enumerate(rows):
             image = domain.read_image(row)
             mask = segment_frame(model, image, preprocessing, where)
             write_labels(result_path(partial, row), mask_to_labels(mask))
-            if gen_ba is not None:
-                stylized = stylize_frame(gen_ba, image, preprocessing, where)
+            if stylizer_ba is not None:
+                stylized = stylize_frame(stylizer_ba, image, preprocessing, where)
                 write_frame(
                     partial / "stylized" / f"{row.frame_id}.tif", np.rint(stylized * 65535).astype(np.uint16)
                 )
@@ -93,6 +95,33 @@ def predict(
 
     build(out, "predict", {}, inputs, work, options)
     return out
+
+
+def load_stylizer(directory: Path) -> tuple[nn.Module, Preprocessing, list[str]]:
+    """Load the stylizer from B to A that a stage left behind.
+
+    Parameters
+    ----------
+    directory : Path
+        A directory holding a model directory ``gen_ba`` (a generator) or ``chain`` (deterministic matching).
+
+    Returns
+    -------
+    stylizer : Module
+        On the CPU, in evaluation mode.
+    preprocessing : Preprocessing
+        How frames of B become its input; the working scale may differ from the segmenter's.
+    frames : list of str
+        The frames it was made from.
+
+    Raises
+    ------
+    CheckpointError
+        If there is neither, or it cannot be read.
+    """
+    name = "chain" if (directory / "chain").is_dir() else "gen_ba"
+    model, card = load_model(directory / name)
+    return model, Preprocessing.model_validate(card["preprocessing"]), card["training_data"]["frames"]
 
 
 def result_path(predictions: Path, row: PreparedFrame) -> Path:

@@ -13,13 +13,14 @@ import pandas as pd
 import torch
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, versions
-from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
+from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared, spread
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.reporting.document import DomainResult, Panel, Report
 from biostyle.reporting.render import write_report
 from biostyle.stages.predict import result_path
 from biostyle.stages.score import read_scores
+from biostyle.stages.select import read_choice
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ class DomainDirectories:
     before : Path
         Predictions without translation.
     after : Path or None
-        Predictions after translation; none for domain A.
+        Predictions of the chosen candidate; none for domain A.
     training : Path or None
         Where the ``history.csv`` to draw is: the stylizer's, or the segmenter's for domain A.
+    choice : Path or None
+        The choice among the candidates.
     """
 
     prepared: Path
@@ -45,6 +48,7 @@ class DomainDirectories:
     before: Path
     after: Path | None = None
     training: Path | None = None
+    choice: Path | None = None
 
 
 def report(
@@ -140,17 +144,12 @@ def _domain_result(name: str, directories: DomainDirectories, n_panels: int) -> 
         n_scored=len(rows),
         n_frames=len(domain.rows),
         tables=tables.pop(reference),
-        panels=[_panel(domain, row, reference, directories) for row in _spread(rows, n_panels)],
+        panels=[_panel(domain, row, reference, directories) for row in spread(rows, n_panels)],
         losses=pd.read_csv(history) if history else None,
         notes=notes,
         secondary=tables,
+        choice=read_choice(directories.choice) if directories.choice else None,
     )
-
-
-def _spread(rows: list[PreparedFrame], n: int) -> list[PreparedFrame]:
-    """Choose frames evenly over time, whatever their scores."""
-    n = min(n, len(rows))
-    return [rows[(2 * position + 1) * len(rows) // (2 * n)] for position in range(n)]
 
 
 def _panel(
@@ -162,10 +161,11 @@ def _panel(
         return labels_to_mask(read_labels(result_path(predictions, row)))
 
     after = directories.after
+    stylized = after / "stylized" / f"{row.frame_id}.tif" if after else None
     return Panel(
         image_id=row.frame_id,
         image=domain.read_image(row),
-        stylised=read_frame(after / "stylized" / f"{row.frame_id}.tif") if after else None,
+        stylised=read_frame(stylized) if stylized and stylized.is_file() else None,
         before=mask(directories.before),
         after=mask(after) if after else None,
         truth=domain.read_truth(row, reference)[0],

@@ -1,0 +1,110 @@
+"""Every sensible chain of a few steps: the same wide search for every domain, because a search costs seconds."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from biostyle.matching.chain import MatchingChain, Step
+from biostyle.matching.intensity import Background, Polarity, Tone
+
+ToneName = Literal["linear", "square_root", "background"]
+
+
+class GridSettings(BaseModel):
+    """The chains to try and the frames to try them on.
+
+    Attributes
+    ----------
+    scales : tuple of float
+        Sizes of B's frames relative to the segmenter's working scale.
+    tones : tuple of str
+        Tone curves: ``linear``, ``square_root``, or ``background`` for subtracting a wide blur.
+    background_sigma_px : float
+        Width of that blur, in pixels at the scaled size.
+    n_frames : int
+        Training frames of B, evenly spaced, on which each chain is judged; their masks are not looked at.
+    largest_side_px : int
+        Scales that would make a frame larger than this are left out.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    scales: tuple[float, ...] = Field((0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8), min_length=1)
+    tones: tuple[ToneName, ...] = Field(("linear", "square_root", "background"), min_length=1)
+    background_sigma_px: float = Field(25.0, gt=0)
+    n_frames: int = Field(3, ge=1)
+    largest_side_px: int = Field(1600, ge=32)
+
+
+@dataclass(frozen=True)
+class GridChain:
+    """One point of the grid.
+
+    Attributes
+    ----------
+    scale : float
+        Factor to the segmenter's working scale.
+    inverted : bool
+        Whether bright and dark are exchanged.
+    tone : str
+        Name of the tone curve.
+    """
+
+    scale: float
+    inverted: bool
+    tone: ToneName
+
+    @property
+    def name(self) -> str:
+        """Name for tables, such as ``x0.5 inverted square_root``."""
+        return f"x{self.scale:g}{' inverted' if self.inverted else ''} {self.tone}"
+
+    def build(self, settings: GridSettings) -> MatchingChain:
+        """Build the steps; the scale is not one of them, because frames are resized once, on reading.
+
+        Parameters
+        ----------
+        settings : GridSettings
+            Gives the width of the background blur.
+
+        Returns
+        -------
+        MatchingChain
+            A Stylizer.
+        """
+        steps: list[Step] = [Polarity()] if self.inverted else []
+        if self.tone == "background":
+            steps.append(Background(sigma_px=settings.background_sigma_px))
+        elif self.tone != "linear":
+            steps.append(Tone(name=self.tone))
+        return MatchingChain(steps)
+
+
+def grid_chains(settings: GridSettings) -> list[GridChain]:
+    """List the chains of a grid, the ones that change least first.
+
+    Parameters
+    ----------
+    settings : GridSettings
+        The grid.
+
+    Returns
+    -------
+    list of GridChain
+        Every combination but the one that changes nothing.
+
+    Examples
+    --------
+    >>> [chain.name for chain in grid_chains(GridSettings(scales=(1.0, 2.0), tones=("linear",)))]
+    ['x1 inverted linear', 'x2 linear', 'x2 inverted linear']
+    """
+    chains = [
+        GridChain(scale, inverted, tone)
+        for scale, inverted, tone in itertools.product(settings.scales, (False, True), settings.tones)
+    ]
+    changes = sorted(chains, key=lambda chain: (chain.scale != 1, chain.inverted, chain.tone != "linear"))
+    return [chain for chain in changes if (chain.scale, chain.inverted, chain.tone) != (1.0, False, "linear")]

@@ -1,0 +1,155 @@
+"""Which candidate to use, judged without any label of B.
+
+In: a Segmenter and unlabelled images. Out: a label-free score, and the choice among candidates. Truth never comes here.
+
+A segmenter that meets images it understands is sure of itself and gives the same answer when the image is turned. Both
+can be measured without annotations. Both are also perfect for a mask that is empty or full, so these are ruled out first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+Verdict = Literal["adopt", "adopt with care", "don't adapt"]
+IDENTITY = "before"
+# A mask below or above these foreground fractions says nothing about an image that holds some cells.
+SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.9
+# Candidates whose score is within this distance cannot be told apart; the simpler one is taken.
+MARGIN = 0.01
+
+
+@dataclass(frozen=True)
+class LabelFreeScore:
+    """What can be said of a candidate's masks without truth.
+
+    Attributes
+    ----------
+    confidence : float
+        Soft Dice coefficient of the foreground probabilities with their own thresholded mask, in [0, 1].
+    agreement : float
+        Dice coefficient of the mask with the mask of the frame turned by 90°, turned back, in [0, 1].
+    foreground_fraction : float
+        Share of the pixels called foreground.
+    """
+
+    confidence: float
+    agreement: float
+    foreground_fraction: float
+
+    @property
+    def degenerate(self) -> bool:
+        """Whether the masks are all but empty or all but full."""
+        return not SMALLEST_FRACTION <= self.foreground_fraction <= LARGEST_FRACTION
+
+    @property
+    def value(self) -> float:
+        """Mean of confidence and agreement; 0 for degenerate masks."""
+        return 0.0 if self.degenerate else (self.confidence + self.agreement) / 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The outcome of a race.
+
+    Attributes
+    ----------
+    chosen : str
+        Name of the candidate.
+    verdict : {"adopt", "adopt with care", "don't adapt"}
+        What to do with it.
+    reason : str
+        Why, in one sentence.
+    """
+
+    chosen: str
+    verdict: Verdict
+    reason: str
+
+
+@torch.inference_mode()
+def label_free_score(segmenter: nn.Module, batches: Iterable[torch.Tensor]) -> LabelFreeScore:
+    """Score a segmenter on images without truth.
+
+    Parameters
+    ----------
+    segmenter : Module
+        A Segmenter in evaluation mode.
+    batches : iterable of Tensor of shape (N, C, H, W)
+        Images in [0, 1], on the segmenter's device.
+
+    Returns
+    -------
+    LabelFreeScore
+        Means over the batches.
+
+    Notes
+    -----
+    With foreground probabilities p and mask m = [p > 1/2], the confidence is 2 Σ p m / (Σ p + Σ m), and the agreement
+    2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°.
+    """
+    confidences, agreements, fractions = [], [], []
+    for images in batches:
+        probs = _foreground(segmenter, images)
+        mask = (probs > 0.5).float()
+        turned = torch.rot90(_foreground(segmenter, torch.rot90(images, 1, (-2, -1))), -1, (-2, -1))
+        confidences.append(_dice(probs, mask))
+        agreements.append(_dice((turned > 0.5).float(), mask))
+        fractions.append(float(mask.mean()))
+    n = len(fractions)
+    return LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n)
+
+
+def choose(scores: Mapping[str, LabelFreeScore]) -> Choice:
+    """Choose a candidate by its label-free score alone.
+
+    Parameters
+    ----------
+    scores : mapping of str to LabelFreeScore
+        Candidates, from the simplest to the most elaborate; ``"before"``, which changes nothing, must be one.
+
+    Returns
+    -------
+    Choice
+        The best candidate if it beats the unchanged images by more than ``MARGIN``, else these. Among
+        candidates within ``MARGIN`` of the best the first one wins.
+
+    Examples
+    --------
+    >>> sure, unsure = LabelFreeScore(0.98, 0.96, 0.1), LabelFreeScore(0.8, 0.6, 0.1)
+    >>> choose({"before": unsure, "matching": sure}).chosen
+    'matching'
+    >>> choose({"before": sure, "matching": unsure}).verdict
+    "don't adapt"
+    """
+    identity = scores[IDENTITY]
+    best = max(score.value for score in scores.values())
+    chosen = next(name for name, score in scores.items() if score.value >= best - MARGIN)
+    if best == 0.0:
+        return Choice(IDENTITY, "don't adapt", "Every candidate's masks are all but empty or all but full.")
+    gain = scores[chosen].value - identity.value
+    if chosen == IDENTITY:
+        others = max((score.value for name, score in scores.items() if name != IDENTITY), default=0.0)
+        reason = f"no candidate's label-free score ({others:.3f} at most) beats the unchanged frames' ({identity.value:.3f})."
+        return Choice(IDENTITY, "don't adapt", reason)
+    reason = (
+        f"{chosen} raises the label-free score from {identity.value:.3f} to {scores[chosen].value:.3f} "
+        f"(confidence {scores[chosen].confidence:.3f}, agreement under rotation {scores[chosen].agreement:.3f})."
+    )
+    careful = scores[chosen].value < 0.9 or gain < 2 * MARGIN
+    return Choice(chosen, "adopt with care" if careful else "adopt", reason)
+
+
+def _foreground(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Probability of not being background, shape (N, 1, H, W)."""
+    return 1 - segmenter(images).softmax(dim=1)[:, :1]
+
+
+def _dice(probs: torch.Tensor, mask: torch.Tensor) -> float:
+    """Soft Dice coefficient; 1 where both are empty."""
+    total = float(probs.sum() + mask.sum())
+    return 2 * float((probs * mask).sum()) / total if total else 1.0
