@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import nn
 
 Verdict = Literal["adopt", "adopt with care", "don't adapt"]
+Key = TypeVar("Key")
 IDENTITY = "before"
 # A mask below or above these foreground fractions says nothing about an image that holds some cells.
 SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.9
-# Candidates whose score is within this distance cannot be told apart; the simpler one is taken.
-MARGIN = 0.01
+# Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
+MARGIN = 0.005
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,33 @@ def label_free_score(segmenter: nn.Module, batches: Iterable[torch.Tensor]) -> L
     return LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n)
 
 
+def best_candidate(scores: Mapping[Key, LabelFreeScore]) -> Key:
+    """Return the first candidate whose score is within ``MARGIN`` of the best.
+
+    Parameters
+    ----------
+    scores : mapping of key to LabelFreeScore
+        Candidates, from the one that changes least to the one that changes most.
+
+    Returns
+    -------
+    key
+        Of the winner.
+
+    Raises
+    ------
+    ValueError
+        If there are no candidates.
+
+    Examples
+    --------
+    >>> best_candidate({"simple": LabelFreeScore(0.9, 0.9, 0.1), "elaborate": LabelFreeScore(0.902, 0.9, 0.1)})
+    'simple'
+    """
+    best = max(score.value for score in scores.values())
+    return next(name for name, score in scores.items() if score.value >= best - MARGIN)
+
+
 def choose(scores: Mapping[str, LabelFreeScore]) -> Choice:
     """Choose a candidate by its label-free score alone.
 
@@ -115,8 +143,8 @@ def choose(scores: Mapping[str, LabelFreeScore]) -> Choice:
     Returns
     -------
     Choice
-        The best candidate if it beats the unchanged images by more than ``MARGIN``, else these. Among
-        candidates within ``MARGIN`` of the best the first one wins.
+        The first of the candidates whose score is within ``MARGIN`` of the best; so the unchanged images, unless
+        some candidate beats them by more than ``MARGIN``.
 
     Examples
     --------
@@ -127,17 +155,16 @@ def choose(scores: Mapping[str, LabelFreeScore]) -> Choice:
     "don't adapt"
     """
     identity = scores[IDENTITY]
-    best = max(score.value for score in scores.values())
-    chosen = next(name for name, score in scores.items() if score.value >= best - MARGIN)
-    if best == 0.0:
+    chosen = best_candidate(scores)
+    if scores[chosen].degenerate:
         return Choice(IDENTITY, "don't adapt", "Every candidate's masks are all but empty or all but full.")
     gain = scores[chosen].value - identity.value
     if chosen == IDENTITY:
         others = max((score.value for name, score in scores.items() if name != IDENTITY), default=0.0)
-        reason = f"no candidate's label-free score ({others:.3f} at most) beats the unchanged frames' ({identity.value:.3f})."
+        reason = f"No candidate's label-free score ({others:.3f} at most) beats the unchanged frames' ({identity.value:.3f})."
         return Choice(IDENTITY, "don't adapt", reason)
     reason = (
-        f"{chosen} raises the label-free score from {identity.value:.3f} to {scores[chosen].value:.3f} "
+        f"The label-free score rises from {identity.value:.3f} to {scores[chosen].value:.3f} with {chosen} "
         f"(confidence {scores[chosen].confidence:.3f}, agreement under rotation {scores[chosen].agreement:.3f})."
     )
     careful = scores[chosen].value < 0.9 or gain < 2 * MARGIN

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +13,7 @@ from biostyle.matching.chain import MatchingChain, Step
 from biostyle.matching.intensity import Background, Polarity, Tone
 
 ToneName = Literal["linear", "square_root", "background"]
+Scale = Annotated[float, Field(gt=0)]
 
 
 class GridSettings(BaseModel):
@@ -33,7 +35,7 @@ class GridSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scales: tuple[float, ...] = Field((0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8), min_length=1)
+    scales: tuple[Scale, ...] = Field((0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8), min_length=1)
     tones: tuple[ToneName, ...] = Field(("linear", "square_root", "background"), min_length=1)
     background_sigma_px: float = Field(25.0, gt=0)
     n_frames: int = Field(3, ge=1)
@@ -106,5 +108,7 @@ def grid_chains(settings: GridSettings) -> list[GridChain]:
         GridChain(scale, inverted, tone)
         for scale, inverted, tone in itertools.product(settings.scales, (False, True), settings.tones)
     ]
-    changes = sorted(chains, key=lambda chain: (chain.scale != 1, chain.inverted, chain.tone != "linear"))
+    changes = sorted(
+        chains, key=lambda chain: (abs(math.log(chain.scale)), chain.inverted, chain.tone != "linear")
+    )
     return [chain for chain in changes if (chain.scale, chain.inverted, chain.tone) != (1.0, False, "linear")]

@@ -14,8 +14,9 @@ from biostyle.checkpoints import load_model, save_model
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared, spread
 from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
+from biostyle.errors import ConfigError
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains
-from biostyle.selection import LabelFreeScore, label_free_score
+from biostyle.selection import LabelFreeScore, best_candidate, label_free_score
 
 CHAIN = "chain"
 SMALLEST_SIDE_PX = 32
@@ -39,7 +40,8 @@ def match(
     segmenter : Path
         Model directory of S_A.
     out : Path
-        Directory to make: ``chains.csv`` with every chain's score, best first, and the model directory ``chain``.
+        Directory to make: ``chains.csv`` with every chain's score, best first, and the model directory ``chain``,
+        which is the one that changes least among those that cannot be told from the best.
     settings : GridSettings
         The grid.
     device : str
@@ -51,6 +53,11 @@ def match(
     -------
     Path
         ``out``.
+
+    Raises
+    ------
+    ConfigError
+        If no scale of the grid fits the frames.
     """
 
     def work(partial: Path) -> None:
@@ -62,20 +69,32 @@ def match(
         base = Preprocessing.model_validate(card["preprocessing"])
         scores: dict[GridChain, LabelFreeScore] = {}
         chains = [chain for chain in grid_chains(settings) if _fits(chain, base, rows, settings)]
+        if not chains:
+            raise ConfigError(
+                f"matching.scales must bring frames of {rows[0].height} x {rows[0].width} px at working scale "
+                f"{base.working_scale:g} to sides of {SMALLEST_SIDE_PX} to {settings.largest_side_px} px, "
+                f"got {list(settings.scales)} ({prepared_b}). Add other scales."
+            )
         for position, chain in enumerate(chains):
             adapted = AdaptedSegmenter(model, chain.build(settings))
             scores[chain] = score_on(adapted, domain, rows, base.scaled(chain.scale), where)
             options.progress.update(position + 1, len(chains), {"label-free": scores[chain].value})
+        best = best_candidate(scores)
         ranking = sorted(scores, key=lambda chain: -scores[chain].value)
         table = [
-            {"chain": chain.name, **vars(scores[chain]), "label_free": scores[chain].value}
+            {
+                "chain": chain.name,
+                "chosen": chain == best,
+                **vars(scores[chain]),
+                "label_free": scores[chain].value,
+            }
             for chain in ranking
         ]
         pd.DataFrame(table).to_csv(partial / "chains.csv", index=False, lineterminator="\n")
         save_model(
             partial / CHAIN,
-            ranking[0].build(settings),
-            preprocessing=base.scaled(ranking[0].scale).model_dump(mode="json"),
+            best.build(settings),
+            preprocessing=base.scaled(best.scale).model_dump(mode="json"),
             training_data={"prepared_b": fingerprint(prepared_b), "frames": domain.global_ids(rows)},
         )
 
