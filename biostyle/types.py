@@ -129,7 +129,7 @@ def check_mask(mask: NDArray, shape: tuple[int, int], name: str = "mask", where:
     (2, 3)
     """
     at = f" ({where})" if where else ""
-    if mask.dtype.kind not in "bui":
+    if mask.dtype.kind not in ("b", "u", "i"):
         raise MaskError(f"{name} must hold integers, got dtype {mask.dtype}{at}. Save it as labels.")
     if mask.shape != tuple(shape):
         raise MaskError(

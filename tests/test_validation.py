@@ -32,7 +32,7 @@ class Outer(BaseModel):
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ({"title": "x", "titel": 1}, "titel must be a known key, got 1 (run.toml). Did you mean 'title'?"),
+        ({"title": "x", "titles": 1}, "titles must be a known key, got 1 (run.toml). Did you mean 'title'?"),
         (
             {"title": "x", "zzz": 1},
             "zzz must be a known key, got 1 (run.toml). Known keys: title, inner, maybe, many.",

@@ -13,7 +13,9 @@ from biostyle.errors import TermsError
 
 def test_terms_are_remembered(tmp_path: Path) -> None:
     manifest = load_manifest("PhC-C2DH-U373")
-    with pytest.raises(TermsError, match=r"terms of PhC-C2DH-U373 must be accepted .* fetch PhC-C2DH-U373 --accept-terms"):
+    with pytest.raises(
+        TermsError, match=r"terms of PhC-C2DH-U373 must be accepted .* fetch PhC-C2DH-U373 --accept-terms"
+    ):
         require_terms(manifest, tmp_path, accept=False)
     require_terms(manifest, tmp_path, accept=True)
     require_terms(manifest, tmp_path, accept=False)
