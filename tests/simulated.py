@@ -64,6 +64,11 @@ log_every = 10
 sample_every = 0
 checkpoint_every = 10
 
+[matching]
+scales = [1.0]
+tones = ["linear"]
+n_frames = 1
+
 [stylizer]
 n_steps = 4
 n_filters = 2

@@ -104,13 +104,14 @@ def _choice(choice: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, A
     candidates = {name: {**row, "label_free": label_free.get(name)} for name, row in scores.items()}
     known = {name: row["f_score"] for name, row in scores.items() if row["f_score"] is not None}
     oracle = max(known, key=lambda name: known[name]) if known else None
+    chosen = known.get(choice["chosen"])
     return {
         "candidates": candidates,
         "chosen": choice["chosen"],
         "verdict": choice["verdict"],
         "reason": choice["reason"],
         "oracle": oracle,
-        "regret": known[oracle] - known[choice["chosen"]] if oracle else None,
+        "regret": None if oracle is None or chosen is None else known[oracle] - chosen,
     }
 
 

@@ -74,7 +74,7 @@ def predict(
         if stylizer is not None:
             stylizer_ba, own, frames = load_stylizer(stylizer)
             check_no_leak(frames, domain.global_ids(rows))
-            if own.scaled(preprocessing.working_scale / own.working_scale) != preprocessing:
+            if own.model_copy(update={"working_scale": preprocessing.working_scale}) != preprocessing:
                 raise CheckpointError(
                     f"stylizer must have the segmenter's preprocessing {preprocessing!r}, but for its scale, "
                     f"got {own!r} ({stylizer}). Train it again with the segmenter's."

@@ -12,6 +12,7 @@ from biostyle.checkpoints import load_model
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
+from biostyle.errors import ConfigError
 from biostyle.selection import IDENTITY, choose
 from biostyle.stages.match import score_on
 from biostyle.stages.predict import load_stylizer
@@ -51,7 +52,18 @@ def select(
     -------
     Path
         ``out``.
+
+    Raises
+    ------
+    ConfigError
+        If a candidate's name is taken.
     """
+    taken = {IDENTITY, "prepared_b", "segmenter"} & stylizers.keys()
+    if taken:
+        raise ConfigError(
+            f"candidate must have a name of its own, got {min(taken)!r} ({stylizers[min(taken)]}). "
+            "Call it something else."
+        )
 
     def work(partial: Path) -> None:
         domain = load_prepared(prepared_b)

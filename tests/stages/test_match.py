@@ -1,0 +1,186 @@
+"""The search among deterministic chains: what it finds, what it leaves behind, and what it never looks at."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from biostyle.adaptation import AdaptedSegmenter
+from biostyle.artifacts import BuildOptions, fingerprint, read_record
+from biostyle.checkpoints import load_model
+from biostyle.data.prepare import DomainSettings
+from biostyle.data.prepared import PreparedDomain, load_prepared
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.errors import ArtifactMismatchError, ConfigError
+from biostyle.inference import segment_frame
+from biostyle.io.frames import write_frame
+from biostyle.io.labels import labels_to_mask, read_labels
+from biostyle.matching.chain import MatchingChain
+from biostyle.matching.grid import GridSettings
+from biostyle.matching.intensity import Polarity
+from biostyle.selection import MARGIN, LabelFreeScore
+from biostyle.stages import match as stage
+from biostyle.stages.match import match
+from biostyle.stages.predict import predict, result_path
+from biostyle.stages.prepare import prepare
+from tests.simulated import TINY_SHAPE, TINY_SPLIT
+
+SMALL = GridSettings(scales=(0.5, 1.0), tones=("linear", "square_root"), n_frames=2)
+
+
+class KnowsOnlyDarkFrames(nn.Module):
+    """A Segmenter that is sure of bright spots on black, and unsure of everything in a bright frame."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        gain = torch.where(images.mean(dim=(1, 2, 3), keepdim=True) < 0.5, 100.0, 0.5)
+        return torch.cat([torch.zeros_like(images), gain * (images - 0.6)], dim=1)
+
+
+@pytest.fixture
+def bright(tmp_path: Path) -> Path:
+    """A prepared domain of dark spots on a bright ground, without any mask."""
+    rows, columns = np.mgrid[: TINY_SHAPE[0], : TINY_SHAPE[1]]
+    for number in range(8):
+        spots = np.sin(rows / 5 + number) * np.sin(columns / 5) > 0.7
+        folder = tmp_path / "data" / "BRIGHT" / "01"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_frame(folder / f"t{number:03d}.tif", np.where(spots, 20, 230 - rows // 8).astype(np.uint8))
+    settings = DomainSettings(folder="BRIGHT", title="B")
+    return prepare(
+        tmp_path / "data", tmp_path / "bright", settings, TINY_SPLIT, annotated=False, options=BuildOptions()
+    )
+
+
+def search(prepared: Path, segmenter: Path, out: Path, settings: GridSettings = SMALL) -> Path:
+    return match(prepared, segmenter, out, settings, device="cpu", options=BuildOptions())
+
+
+def test_inverts_for_a_segmenter_that_is_right_only_on_inverted_frames(
+    bright: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, card = load_model(tiny_run / "segmenter")
+    monkeypatch.setattr(stage, "load_model", lambda _: (KnowsOnlyDarkFrames(), card))
+    out = search(bright, tiny_run / "segmenter", tmp_path / "out")
+    table = pd.read_csv(out / "chains.csv")
+    inverted = table["chain"].str.contains("inverted")
+    assert inverted[0]
+    assert table.loc[inverted, "label_free"].min() > table.loc[~inverted, "label_free"].max()
+    chain, _ = load_model(out / "chain")
+    assert isinstance(chain, MatchingChain)
+    assert chain.steps[0] == Polarity()
+
+
+def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_path: Path) -> None:
+    prepared = tiny_run / "prepared" / "zeiss"
+    out = search(prepared, tiny_run / "segmenter", tmp_path / "out")
+    table = pd.read_csv(out / "chains.csv")
+    measures = ["confidence", "agreement", "foreground_fraction", "label_free"]
+    assert list(table.columns) == ["chain", "chosen", *measures]
+    assert len(table) == 2 * 2 * 2 - 1
+    assert table["label_free"].is_monotonic_decreasing
+    chain, card = load_model(out / "chain")
+    assert table["chosen"].sum() == 1
+    chosen = table[table["chosen"]].iloc[0]
+    assert chosen["label_free"] >= table["label_free"].max() - MARGIN
+    best = chosen["chain"].split()
+    assert isinstance(chain, MatchingChain)
+    assert (Polarity() in chain.steps) == ("inverted" in best)
+    assert card["preprocessing"]["working_scale"] == float(best[0].removeprefix("x"))
+    assert card["training_data"] == {
+        "prepared_b": fingerprint(prepared), "frames": ["SIM-B/01_t001", "SIM-B/01_t003"]
+    }  # fmt: skip
+    assert set(read_record(out)["files"]) == {"chains.csv", "chain/model.json", "chain/model.safetensors"}
+
+
+def test_of_chains_that_cannot_be_told_apart_the_one_that_changes_least_is_kept(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "score_on", lambda *_: LabelFreeScore(0.9, 0.9, 0.2))
+    out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
+    table = pd.read_csv(out / "chains.csv")
+    assert list(table.loc[table["chosen"], "chain"]) == ["x1 square_root"]
+
+
+def test_masks_of_b_are_never_looked_at(
+    tiny_data: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    shutil.rmtree(data / "SIM-B" / "01_ST")
+    settings = DomainSettings(folder="SIM-B", title="ZEISS")
+    bare = prepare(data, tmp_path / "bare", settings, TINY_SPLIT, annotated=False, options=BuildOptions())
+    assert not list(bare.rglob("*silver*"))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("truth was read")
+
+    monkeypatch.setattr(PreparedDomain, "read_truth", refuse)
+    with_masks, without = (
+        search(prepared, tiny_run / "segmenter", tmp_path / name)
+        for name, prepared in (("with", tiny_run / "prepared" / "zeiss"), ("without", bare))
+    )
+    assert (with_masks / "chains.csv").read_bytes() == (without / "chains.csv").read_bytes()
+    cards = [json.loads((out / "chain" / "model.json").read_text()) for out in (with_masks, without)]
+    for card in cards:
+        card["training_data"].pop("prepared_b")  # names the directory that was read
+    assert cards[0] == cards[1]
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.47, 1.4])
+def test_masks_come_back_on_bs_own_grid(scale: float, tiny_run: Path, tmp_path: Path) -> None:
+    """At 0.47, multiplying by the scale and dividing by it again does not give back 1."""
+    prepared, segmenter = tiny_run / "prepared" / "zeiss", tiny_run / "segmenter"
+    grid = GridSettings(scales=(scale,), tones=("linear",), n_frames=1)
+    matched = search(prepared, segmenter, tmp_path / "matched", grid)
+    out = predict(
+        prepared,
+        tmp_path / "masks",
+        segmenter=segmenter,
+        stylizer=matched,
+        device="cpu",
+        options=BuildOptions(),
+    )
+    model, card = load_model(segmenter)
+    chain, of_chain = load_model(matched / "chain")
+    preprocessing = Preprocessing.model_validate(of_chain["preprocessing"])
+    assert preprocessing == Preprocessing.model_validate(card["preprocessing"]).scaled(scale)
+    domain = load_prepared(prepared)
+    for row in domain.frames("test"):
+        mask = labels_to_mask(read_labels(result_path(out, row)))
+        assert mask.shape == TINY_SHAPE
+        adapted = AdaptedSegmenter(model, chain)
+        expected = segment_frame(adapted, domain.read_image(row), preprocessing, torch.device("cpu"))
+        assert np.array_equal(mask, expected)
+    assert len(list((out / "stylized").iterdir())) == 3
+
+
+def test_scales_that_do_not_fit_are_left_out(tiny_run: Path, tmp_path: Path) -> None:
+    grid = GridSettings(scales=(0.25, 1.0, 2.8), tones=("linear",), n_frames=1, largest_side_px=100)
+    out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out", grid)
+    assert list(pd.read_csv(out / "chains.csv")["chain"]) == ["x1 inverted linear"]
+
+
+def test_a_grid_of_which_nothing_fits_is_named(tiny_run: Path, tmp_path: Path) -> None:
+    prepared, out = tiny_run / "prepared" / "zeiss", tmp_path / "out"
+    grid = GridSettings(scales=(0.25, 4.0), largest_side_px=200)
+    with pytest.raises(
+        ConfigError,
+        match=r"bring frames of 72 x 80 px at working scale 1 to sides of 32 to 200 px, got \[0\.25, 4\.0\] \(.*zeiss\)",
+    ):
+        search(prepared, tiny_run / "segmenter", out, grid)
+    assert not out.exists()
+
+
+def test_is_made_once_and_refuses_another_grid(tiny_run: Path, tmp_path: Path) -> None:
+    arguments = tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out"
+    grid = GridSettings(scales=(1.0,), tones=("linear",), n_frames=1)
+    made = (search(*arguments, grid) / "artifact.json").stat().st_mtime_ns
+    assert (search(*arguments, grid) / "artifact.json").stat().st_mtime_ns == made
+    with pytest.raises(ArtifactMismatchError, match=r"differ in \['n_frames'\]"):
+        search(*arguments, grid.model_copy(update={"n_frames": 2}))
