@@ -19,11 +19,12 @@ from biostyle.cli.inspect import inspect
 from biostyle.cli.report import report
 from biostyle.cli.run import run
 from biostyle.cli.score import score
-from biostyle.cli.stages import fetch, predict, prepare, train_segmenter, train_stylizer
+from biostyle.cli.stages import fetch, match, predict, prepare, select, train_segmenter, train_stylizer
 from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
-    demo, run, data, fetch, prepare, train_segmenter, train_stylizer, predict, score, report, inspect,
+    demo, run, data, fetch, prepare, train_segmenter, match, train_stylizer, select, predict, score, report,
+    inspect,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The verbs ``fetch, prepare, train-segmenter, train-stylizer, predict``: one stage each."""
+"""The verbs ``fetch, prepare, train-segmenter, match, train-stylizer, select, predict``: one stage each."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _config = click.option(
     help="A TOML file, or the name of a built-in configuration.",
 )
 _set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting.")
+_segmenter = click.option("--segmenter", type=DIRECTORY, required=True, help="Model directory of S_A.")
 _device = click.option("--device", help="auto, cpu or cuda; overrides the configuration.")
 _seed = click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration.")
 _resume = click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
@@ -34,6 +35,19 @@ def _run(out: Path, stage: Callable[[BuildOptions], Any], resume: bool = False) 
     with ScreenProgress(out.parent).shown() as progress:
         stage(BuildOptions(resume=resume, progress=progress))
     click.echo(out)
+
+
+def _named_directories(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Path]:
+    """Read NAME=DIR, in the order given."""
+    directories: dict[str, Path] = {}
+    for text in values:
+        name, equals, directory = text.partition("=")
+        if not (name and equals and directory) or name in directories:
+            raise click.BadParameter(f"must be NAME=DIR with another NAME each time, got {text!r}.")
+        directories[name] = Path(directory)
+    return directories
 
 
 @click.command()
@@ -106,6 +120,39 @@ def train_segmenter(
     )
 
 
+@click.command()
+@click.argument("prepared_b", type=DIRECTORY)
+@_segmenter
+@_out
+@_config
+@_set
+@_device
+def match(
+    prepared_b: Path,
+    segmenter: Path,
+    out: Path,
+    config: str,
+    overrides: tuple[str, ...],
+    device: str | None,
+) -> None:
+    """Search the deterministic chains for the prepared domain PREPARED_B, without its masks."""
+    from biostyle.config import load_config
+    from biostyle.stages.match import match as stage
+
+    settings = load_config(config, list(overrides))
+    _run(
+        out,
+        lambda options: stage(
+            prepared_b,
+            segmenter,
+            out,
+            settings.matching,
+            device=device or settings.device,
+            options=options,
+        ),
+    )
+
+
 @click.command("train-stylizer")
 @click.argument("prepared_a", type=DIRECTORY)
 @click.argument("prepared_b", type=DIRECTORY)
@@ -147,9 +194,56 @@ def train_stylizer(
 
 
 @click.command()
+@click.argument("prepared_b", type=DIRECTORY)
+@_segmenter
+@click.option(
+    "--candidate",
+    "candidates",
+    multiple=True,
+    required=True,
+    metavar="NAME=DIR",
+    callback=_named_directories,
+    help="Directory made by match or train-stylizer; once for each candidate, the simplest first.",
+)
+@_out
+@_config
+@_set
+@_device
+def select(
+    prepared_b: Path,
+    segmenter: Path,
+    candidates: dict[str, Path],
+    out: Path,
+    config: str,
+    overrides: tuple[str, ...],
+    device: str | None,
+) -> None:
+    """Choose among candidate stylizers for the prepared domain PREPARED_B, without its masks."""
+    from biostyle.config import load_config
+    from biostyle.stages.select import read_choice
+    from biostyle.stages.select import select as stage
+
+    settings = load_config(config, list(overrides))
+    _run(
+        out,
+        lambda options: stage(
+            prepared_b,
+            segmenter,
+            candidates,
+            out,
+            n_frames=settings.matching.n_frames,
+            device=device or settings.device,
+            options=options,
+        ),
+    )
+    choice = read_choice(out)
+    click.echo(f"{choice['chosen']}: {choice['verdict']}. {choice['reason']}")
+
+
+@click.command()
 @click.argument("prepared", type=DIRECTORY)
-@click.option("--segmenter", type=DIRECTORY, required=True, help="Model directory of S_A.")
-@click.option("--stylizer", type=DIRECTORY, help="Directory made by train-stylizer.")
+@_segmenter
+@click.option("--stylizer", type=DIRECTORY, help="Directory made by match or train-stylizer.")
 @_out
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 def predict(prepared: Path, segmenter: Path, stylizer: Path | None, out: Path, device: str) -> None:
