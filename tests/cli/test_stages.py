@@ -27,10 +27,18 @@ def test_the_verbs_chained_by_hand_give_the_bytes_of_run(
         for name in ("nikon", "zeiss", "artificial")
     }
     segmenter = call("train-segmenter", prepared["nikon"], *config, out="segmenter")
-    stylizer = call("train-stylizer", prepared["nikon"], prepared["zeiss"], *config, out="stylizer/zeiss")
     models = ("--segmenter", segmenter)
+    matched = call("match", prepared["zeiss"], *models, *config, out="matching/zeiss")
+    stylizer = call("train-stylizer", prepared["nikon"], prepared["zeiss"], *config, out="stylizer/zeiss")
+    candidates = {"matching": matched, "cyclegan": stylizer}
+    named = [word for name, path in candidates.items() for word in ("--candidate", f"{name}={path}")]
+    choice = call("select", prepared["zeiss"], *models, *named, *config, out="choice/zeiss")
     before = call("predict", prepared["zeiss"], *models, out="predictions/zeiss/before")
-    after = call("predict", prepared["zeiss"], *models, "--stylizer", stylizer, out="predictions/zeiss/after")
+    predictions = {"before": before} | {
+        name: call("predict", prepared["zeiss"], *models, "--stylizer", path, out=f"predictions/zeiss/{name}")
+        for name, path in candidates.items()
+    }
+    after = predictions[json.loads((choice / "choice.json").read_text())["chosen"]]
     made, expected = read_tree(tmp_path), read_tree(tiny_run)
     assert {path: expected[path] for path in made} == made
     assert len(made) > 60
@@ -95,6 +103,19 @@ def test_the_configured_device_is_used(
             "DataError: input must exist, got nothing there (nowhere)",
         ),
         (("predict", "nowhere", "--segmenter", "nowhere"), "got nothing there (nowhere)"),
+        (("match", "nowhere", "--segmenter", "nowhere"), "got nothing there (nowhere)"),
+        (
+            ("select", "nowhere", "--segmenter", "nowhere", "--candidate", "a=nowhere"),
+            "got nothing there (nowhere)",
+        ),
+        (
+            ("select", "nowhere", "--segmenter", "nowhere", "--candidate", "before=x"),
+            "ConfigError: candidate must have a name of its own, got 'before' (x)",
+        ),
+        (
+            ("match", "nowhere", "--segmenter", "nowhere", "--set", "matching.scales=[0]"),
+            "matching.scales.0 must be greater than 0, got 0",
+        ),
     ],
 )
 def test_what_is_not_there_is_named(
@@ -105,6 +126,27 @@ def test_what_is_not_there_is_named(
     assert match in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_select_prints_the_choice(
+    tiny_run: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    candidate = f"matching={tiny_run / 'matching' / 'zeiss'}"
+    models = ("--segmenter", tiny_run / "segmenter", "--candidate", candidate, "--config", tiny_config)
+    result = biostyle("select", tiny_run / "prepared" / "zeiss", *models, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    choice = json.loads((tmp_path / "out" / "choice.json").read_text())
+    first, second = result.stdout.splitlines()
+    assert first == str(tmp_path / "out")
+    assert second == f"{choice['chosen']}: {choice['verdict']}. {choice['reason']}"
+
+
+@pytest.mark.parametrize("wrong", [("a",), ("a=",), ("=b",), ("a=b", "a=c")])
+def test_a_candidate_has_a_name_and_a_directory(wrong: tuple[str, ...], biostyle: Invoke) -> None:
+    named = [word for text in wrong for word in ("--candidate", text)]
+    result = biostyle("select", "x", "--segmenter", "y", *named, "-o", "z")
+    assert result.exit_code == 2
+    assert f"got '{wrong[-1]}'" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [("predict",), ("predict", "x", "-o", "y"), ("fetch",), ("prepare",)])

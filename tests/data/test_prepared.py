@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from biostyle.data.prepare import DomainSettings, prepare_domain
-from biostyle.data.prepared import load_prepared
+from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.sources.simulated import simulate_pair
 from biostyle.data.splits import SplitSettings
 from biostyle.errors import ImageError, MaskError
@@ -50,3 +50,17 @@ def test_a_directory_that_is_not_prepared_is_named(data_root: Path, tmp_path: Pa
     (tmp_path / "out" / name).unlink()
     with pytest.raises(ImageError, match=rf"FileNotFoundError.*{re.escape(str(tmp_path / 'out'))}"):
         load_prepared(tmp_path / "out")
+
+
+def test_frames_are_spread_evenly_over_time(data_root: Path, tmp_path: Path) -> None:
+    _prepare(data_root, tmp_path / "out")
+    rows = list(load_prepared(tmp_path / "out").rows)
+    for n, expected in (
+        (1, [3]),
+        (2, [1, 4]),
+        (3, [1, 3, 5]),
+        (6, [0, 1, 2, 3, 4, 5]),
+        (99, [0, 1, 2, 3, 4, 5]),
+    ):
+        assert [row.number for row in spread(rows, n)] == expected
+    assert spread([], 3) == []

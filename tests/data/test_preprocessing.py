@@ -60,3 +60,11 @@ def test_resize_leaves_the_right_size_alone_and_averages_when_it_shrinks() -> No
 def test_refuses_amounts_out_of_range(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Preprocessing.model_validate(wrong)
+
+
+def test_scaling_changes_the_working_scale_alone_and_within_bounds() -> None:
+    preprocessing = Preprocessing(scaling="dtype", low_percentile=2.0, working_scale=0.5)
+    assert preprocessing.scaled(2.0) == Preprocessing(scaling="dtype", low_percentile=2.0)
+    assert preprocessing.scaled(1.0) == preprocessing
+    with pytest.raises(ValidationError, match=r"working_scale\n.*input_value=4\.5"):
+        preprocessing.scaled(9.0)

@@ -18,6 +18,8 @@ from tests.conftest import Invoke
 from tests.simulated import TINY_CONFIG, read_tree, stat_tree, write_tiny_challenge
 
 SCORES = {"f_score", "jaccard", "precision", "recall"}
+# Three prepared, S_A, two of A (predictions, scores), seven of each B, and the report.
+N_STAGES = 3 + 1 + 2 + 2 * 7 + 1
 # Where the report says when, where and how it was made.
 REPORT = {"report/index.html", "report/report.md", "report/artifact.json"}
 
@@ -64,6 +66,30 @@ def test_the_summary_has_the_published_keys(tiny_run: Path) -> None:
         )
 
 
+def test_the_summary_tells_how_after_was_chosen(tiny_run: Path) -> None:
+    domains = summary_of(tiny_run)["domains"]
+    assert "chosen" not in domains["nikon"]
+    for name in ("zeiss", "artificial"):
+        domain = domains[name]
+        candidates = domain["candidates"]
+        assert set(candidates) == {"before", "matching", "cyclegan"}
+        for row in candidates.values():
+            assert set(row) >= SCORES | {"ci95", "pooled", "label_free"}
+            assert 0 <= row["label_free"] <= 1
+        chosen = candidates[domain["chosen"]]
+        assert domain["verdict"] in {"adopt", "adopt with care", "don't adapt"}
+        assert (domain["verdict"] == "don't adapt") == (domain["chosen"] == "before")
+        assert f"{chosen['label_free']:.3f}" in domain["reason"] or "empty" in domain["reason"]
+        assert {key: chosen[key] for key in domain["after"]} == domain["after"]
+        oracle = max(row["f_score"] for row in candidates.values())
+        assert candidates[domain["oracle"]]["f_score"] == oracle
+        assert domain["regret"] == oracle - domain["after"]["f_score"] >= 0
+        choice = json.loads((tiny_run / "choice" / name / "choice.json").read_text())
+        assert choice["chosen"] == domain["chosen"]
+        for candidate, row in candidates.items():
+            assert row["label_free"] == choice["candidates"][candidate]["label_free"]
+
+
 def test_the_numbers_are_those_of_the_table(tiny_run: Path) -> None:
     table = pd.read_csv(tiny_run / "report" / "scores.csv", dtype={"image_id": str})
     assert (table["tp"] + table["fp"] + table["fn"] + table["tn"]).eq(72 * 80).all()
@@ -82,7 +108,8 @@ def test_the_segmenter_has_learned_something_and_the_stylizer_changed_something(
     domains = summary_of(tiny_run)["domains"]
     nikon = domains["nikon"]
     assert nikon["before"]["f_score"] > 2 * nikon["baselines"]["all_foreground"]["f_score"]
-    assert domains["zeiss"]["before"] != domains["zeiss"]["after"]
+    candidates = domains["zeiss"]["candidates"]
+    assert len({row["pooled"]["f_score"] for row in candidates.values()}) == 3
 
 
 def test_the_report_stands_beside_the_published_table(tiny_run: Path) -> None:
@@ -96,6 +123,8 @@ def test_the_report_stands_beside_the_published_table(tiny_run: Path) -> None:
             "0.974",
             "0.247",
             "Scored 3 of 8 frames",
+            "Chosen without labels",
+            "Verdict: ",
             "CPU threads",
         ):
             assert words in document
@@ -131,7 +160,7 @@ def test_a_second_run_does_nothing_and_says_so(
 ) -> None:
     before = stat_tree(run_copy)
     found = run(biostyle, tiny_config, tiny_data, run_copy)
-    assert len(found) == 15
+    assert len(found) == N_STAGES
     assert set(found.values()) == {"up to date"}
     assert stat_tree(run_copy) == before
 
@@ -149,7 +178,8 @@ def test_a_changed_setting_makes_again_only_what_depends_on_it(
         f"{stage}/{name}"
         for stage, name in (
             ("stylizer", "zeiss"), ("stylizer", "artificial"),
-            ("predictions/zeiss", "after"), ("predictions/artificial", "after"),
+            ("choice", "zeiss"), ("choice", "artificial"),
+            ("predictions/zeiss", "cyclegan"), ("predictions/artificial", "cyclegan"),
             ("scores", "zeiss"), ("scores", "artificial"),
         )
     } | {"report"}  # fmt: skip
@@ -158,7 +188,8 @@ def test_a_changed_setting_makes_again_only_what_depends_on_it(
     assert {stage for stage, status in planned.items() if status.startswith("would be made again")} == again
     assert {stage for stage, status in planned.items() if status == "up to date"} == set(made) - again
     assert planned["stylizer/zeiss"] == "would be made again (changed: training.lambda_identity)"
-    assert planned["scores/zeiss"] == "would be made again (changed: after)"
+    assert planned["choice/zeiss"] == "would be made again (changed: cyclegan)"
+    assert planned["scores/zeiss"].startswith("would be made again (changed: ")
     after = read_tree(run_copy)
     changed = {path for path in before if before[path] != after[path]}
     roots = (*(f"{stage}/" for stage in again), "config.toml")
@@ -171,7 +202,7 @@ def test_a_dry_run_of_a_new_run_writes_nothing(
     tiny_config: Path, tiny_data: Path, biostyle: Invoke, tmp_path: Path
 ) -> None:
     planned = run(biostyle, tiny_config, tiny_data, tmp_path / "new", "--dry-run")
-    assert len(planned) == 15
+    assert len(planned) == N_STAGES
     assert set(planned.values()) == {"would be made"}
     assert list(tmp_path.iterdir()) == []
 
@@ -217,9 +248,9 @@ def test_two_sequences_are_split_by_sequence(tiny_config: Path, biostyle: Invoke
     write_tiny_challenge(data, sequences=2)
     change = ("--set", "segmenter.n_steps=2", "--set", "stylizer.n_steps=1", "--domains", "zeiss")
     run(biostyle, tiny_config, data, out, *change)
-    masks = sorted(path.name for path in (out / "predictions" / "zeiss" / "after").glob("02_RES/*.tif"))
+    masks = sorted(path.name for path in (out / "predictions" / "zeiss" / "cyclegan").glob("02_RES/*.tif"))
     assert masks == [f"mask{number:03d}.tif" for number in range(8)]
-    assert not (out / "predictions" / "zeiss" / "after" / "01_RES").exists()
+    assert not (out / "predictions" / "zeiss" / "cyclegan" / "01_RES").exists()
     card = json.loads((out / "segmenter" / "model.json").read_text())
     assert card["training_data"]["frames"] == [f"SIM-A/01_t{number:03d}" for number in range(8)]
     assert summary_of(out)["domains"]["zeiss"]["n_scored"] == 8
@@ -320,4 +351,4 @@ def test_a_domain_without_any_mask_is_predicted_and_reported_as_not_scored(
     zeiss = json.loads((out / "report" / "summary.json").read_text())["domains"]["zeiss"]
     assert (zeiss["n_scored"], zeiss["before"]["f_score"], zeiss["after"]["f_score"]) == (0, None, None)
     assert "No test frame has a mask: nothing was scored." in (out / "report" / "index.html").read_text()
-    assert len(list((out / "predictions" / "zeiss" / "after" / "01_RES").iterdir())) == 3
+    assert len(list((out / "predictions" / "zeiss" / "cyclegan" / "01_RES").iterdir())) == 3

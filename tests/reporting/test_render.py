@@ -115,6 +115,28 @@ def test_markdown_has_the_same_numbers_in_whole_tables(report: Report, tmp_path:
         assert len({line.count("|") for line in lines}) == 1, block
 
 
+def test_the_choice_is_shown_where_there_was_one(
+    report: Report, domain_b: DomainResult, tmp_path: Path
+) -> None:
+    choice = {
+        "chosen": "cyclegan",
+        "verdict": "adopt with care",
+        "reason": "It rises <a little>.",
+        "candidates": {"before": {"label_free": 0.123}, "cyclegan": {"label_free": 0.456}},
+    }
+    tables = {**domain_b.tables, "cyclegan": domain_b.tables["after"]}
+    domains = [report.domains[0], replace(domain_b, tables=tables, choice=choice)]
+    page = write_report(replace(report, domains=domains), tmp_path).read_text(encoding="utf-8")
+    parse(tmp_path / "index.html")
+    assert page.count("Chosen without labels: cyclegan") == 1
+    assert "<strong>adopt with care</strong>. It rises &lt;a little&gt;." in page
+    for number in ("0.123", "0.456"):
+        assert f"<td>{number}</td>" in page
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "Chosen without labels: **CycleGAN**. Verdict: **adopt with care**." in text
+    assert "takes Before; the regret is 0.418." in text
+
+
 def test_names_are_escaped(report: Report, domain_b: DomainResult, tmp_path: Path) -> None:
     hostile = replace(
         domain_b,

@@ -70,6 +70,64 @@ def test_other_rows_are_kept_as_candidates(report: Report, domain_b: DomainResul
     ]  # fmt: skip
 
 
+def with_choice(domain: DomainResult, chosen: str) -> DomainResult:
+    """The same domain, with two candidates and a choice between them and the unchanged frames."""
+    label_free = {"before": 0.9, "matching": 0.95, "cyclegan": 0.6}
+    return replace(
+        domain,
+        tables={
+            **domain.tables,
+            "matching": domain.tables["before"].assign(f_score=domain.tables["before"]["f_score"] + 0.125),
+            "cyclegan": domain.tables["after"],
+        },
+        choice={
+            "chosen": chosen,
+            "verdict": "adopt",
+            "reason": "The label-free score rises.",
+            "candidates": {name: {"label_free": score} for name, score in label_free.items()},
+        },
+    )
+
+
+def test_a_choice_is_put_beside_the_oracle(report: Report, domain_b: DomainResult) -> None:
+    domain = with_choice(domain_b, "cyclegan")
+    summary = tables.summarise_report(with_domain(report, domain))
+    zeiss = summary["domains"]["zeiss"]
+    assert {name: row["label_free"] for name, row in zeiss["candidates"].items()} == {
+        "before": 0.9, "matching": 0.95, "cyclegan": 0.6,
+    }  # fmt: skip
+    assert (zeiss["chosen"], zeiss["verdict"], zeiss["oracle"]) == ("cyclegan", "adopt", "matching")
+    assert zeiss["reason"] == "The label-free score rises."
+    assert zeiss["regret"] == pytest.approx(zeiss["before"]["f_score"] + 0.125 - zeiss["after"]["f_score"])
+    names = [name for name, _ in tables.overview_rows(summary)]
+    assert names == [
+        "before", "after", "difference", "matching", "cyclegan", "all_foreground", "all_background", "otsu",
+    ]  # fmt: skip
+
+
+def test_the_regret_of_the_oracle_is_nothing(report: Report, domain_b: DomainResult) -> None:
+    summary = tables.summarise_report(with_domain(report, with_choice(domain_b, "matching")))
+    assert summary["domains"]["zeiss"]["regret"] == 0
+
+
+@pytest.mark.parametrize("all_undefined", [False, True])
+def test_a_choice_that_cannot_be_scored_has_no_regret(
+    all_undefined: bool, report: Report, domain_b: DomainResult
+) -> None:
+    nothing = score_table(["01_t000"], [PixelCounts(0, 0, 0, 100)])
+    wrong = nothing if all_undefined else score_table(["01_t000"], [PixelCounts(0, 9, 0, 91)])
+    chosen = with_choice(domain_b, "before")
+    domain = replace(
+        chosen,
+        tables={"before": nothing, "after": nothing, "matching": wrong, "cyclegan": wrong},
+        n_scored=1,
+        secondary={},
+    )
+    zeiss = tables.summarise_report(with_domain(report, domain))["domains"]["zeiss"]
+    assert zeiss["regret"] is None
+    assert zeiss["oracle"] == (None if all_undefined else "matching")
+
+
 def test_scores_frame_holds_every_row_and_its_reference(report: Report) -> None:
     frame = tables.scores_frame(report)
     assert list(frame.columns[:4]) == ["domain", "row", "image_id", "tp"]

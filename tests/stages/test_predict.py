@@ -27,14 +27,14 @@ def test_a_prediction_is_the_composition_of_both_networks(tiny_run: Path) -> Non
     preprocessing = Preprocessing.model_validate(card["preprocessing"])
     row = domain.frames("test")[1]
     batch = preprocessing.image_batch(domain.read_image(row))
-    for name, images in (("before", batch), ("after", gen_ba(batch))):
+    for name, images in (("before", batch), ("cyclegan", gen_ba(batch))):
         predictions = tiny_run / "predictions" / "zeiss" / name
         path = result_path(predictions, row)
         assert path.relative_to(predictions).as_posix() == "01_RES/mask006.tif"
         labels = read_labels(path)
         assert labels.dtype == np.uint16
         assert np.array_equal(labels_to_mask(labels), segmenter(images).argmax(1)[0].numpy())
-    stylized = read_frame(tiny_run / "predictions" / "zeiss" / "after" / "stylized" / "01_t006.tif")
+    stylized = read_frame(tiny_run / "predictions" / "zeiss" / "cyclegan" / "stylized" / "01_t006.tif")
     assert np.abs(stylized / 65535 - gen_ba(batch)[0, 0].detach().numpy()).max() < 1e-4
 
 
@@ -87,13 +87,14 @@ def test_a_stylizer_must_have_the_segmenters_preprocessing(tiny_run: Path, tmp_p
         tiny_run / "prepared" / "nikon",
         tmp_path / "segmenter",
         SegmenterSettings(n_steps=1, n_filters=1, depth=1, crop_size_px=16, batch_size=1),
-        Preprocessing(working_scale=0.5),
+        Preprocessing(low_percentile=2.0),
         seed=0,
         device="cpu",
         options=BuildOptions(),
     )
     with pytest.raises(
-        CheckpointError, match=r"preprocessing .*'working_scale': 0\.5.* got .*'working_scale': 1\.0"
+        CheckpointError,
+        match=r"preprocessing .*low_percentile=2\.0.*but for its scale, got .*low_percentile=0\.5.*zeiss\)",
     ):
         predict(
             tiny_run / "prepared" / "zeiss",

@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import torch
 
 from biostyle.artifacts import BuildOptions, fingerprint, read_record
 from biostyle.stages.report import DomainDirectories, describe_machine, report
+from biostyle.stages.select import read_choice
 
 CONFIG = {"seed": 0, "score": {"block_length": 2, "n_resamples": 100}, "report": {"n_panels": 2}}
 
@@ -12,8 +14,9 @@ def directories(run: Path, name: str, translated: bool = True) -> DomainDirector
     predictions = run / "predictions" / name
     return DomainDirectories(
         run / "prepared" / name, run / "scores" / name, predictions / "before",
-        predictions / "after" if translated else None,
+        predictions / read_choice(run / "choice" / name)["chosen"] if translated else None,
         run / "stylizer" / name if translated else run / "segmenter",
+        run / "choice" / name if translated else None,
     )  # fmt: skip
 
 
@@ -42,6 +45,19 @@ def test_shows_panels_losses_and_fingerprints(tiny_run: Path, tmp_path: Path) ->
     for name in ("nikon", "zeiss"):
         assert fingerprint(tiny_run / "prepared" / name)[:12] in page
     assert set(read_record(out)["files"]) == {"index.html", "report.md", "scores.csv", "summary.json"}
+
+
+def test_hands_the_choice_on(tiny_run: Path, tmp_path: Path) -> None:
+    out = make(tiny_run, tmp_path / "report")
+    domains = json.loads((out / "summary.json").read_text())["domains"]
+    choice = read_choice(tiny_run / "choice" / "zeiss")
+    for key in ("chosen", "verdict", "reason"):
+        assert domains["zeiss"][key] == choice[key]
+        assert key not in domains["nikon"]
+    assert domains["zeiss"]["candidates"].keys() == choice["candidates"].keys()
+    assert (
+        fingerprint(tiny_run / "choice" / "zeiss") == (read_record(out)["request"]["inputs"]["zeiss.choice"])
+    )
 
 
 def test_the_command_is_no_reason_to_write_it_again(tiny_run: Path, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def with_gold(tiny_data: Path, tmp_path: Path) -> Path:
 
 
 def predictions(tiny_run: Path) -> dict[str, Path]:
-    return {name: tiny_run / "predictions" / "zeiss" / name for name in ("before", "after")}
+    found = tiny_run / "predictions" / "zeiss"
+    return {"before": found / "before", "after": found / "cyclegan"}
 
 
 def test_scores_against_every_reference_and_says_what_was_left_out(
