@@ -3,7 +3,8 @@
 In: a Segmenter and unlabelled images. Out: a label-free score, and the choice among candidates. Truth never comes here.
 
 A segmenter that meets images it understands is sure of itself and gives the same answer when the image is turned. Both
-can be measured without annotations. A full mask is perfect in both and an empty one in the second, so these are ruled out first.
+can be measured without annotations. A full mask is perfect in both and an empty one in the second, so these are ruled
+out first.
 """
 
 from __future__ import annotations
