@@ -19,10 +19,19 @@ from torch import nn
 Verdict = Literal["adopt", "adopt with care", "don't adapt"]
 Key = TypeVar("Key")
 IDENTITY = "before"
-# A mask below or above these foreground fractions says nothing about an image that holds some cells.
-SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.9
+# A mask below or above these foreground fractions says nothing about a frame that holds some cells.
+SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
+# Below the first score nobody is believed, below the second only with care: unrelated images reach 0.90.
+TRUSTED, SURE = 0.92, 0.95
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
 MARGIN = 0.005
+# All of the above, part of every request that depends on it.
+RULE = {
+    "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
+    "trusted": TRUSTED,
+    "sure": SURE,
+    "margin": MARGIN,
+}
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,11 @@ class LabelFreeScore:
     Attributes
     ----------
     confidence : float
-        Soft Dice coefficient of the foreground probabilities with their own thresholded mask, in [0, 1].
+        Soft Dice coefficient of the foreground probabilities with their own thresholded mask, in [0, 1]; 0 where the
+        mask is degenerate.
     agreement : float
-        Dice coefficient of the mask with the mask of the frame turned by 90°, turned back, in [0, 1].
+        Dice coefficient of the mask with the mask of the frame turned by 90°, turned back, in [0, 1]; 0 where the mask
+        is degenerate.
     foreground_fraction : float
         Share of the pixels called foreground.
     """
@@ -44,14 +55,9 @@ class LabelFreeScore:
     foreground_fraction: float
 
     @property
-    def degenerate(self) -> bool:
-        """Whether the masks are all but empty or all but full."""
-        return not SMALLEST_FRACTION <= self.foreground_fraction <= LARGEST_FRACTION
-
-    @property
     def value(self) -> float:
-        """Mean of confidence and agreement; 0 for degenerate masks."""
-        return 0.0 if self.degenerate else (self.confidence + self.agreement) / 2
+        """Mean of confidence and agreement."""
+        return (self.confidence + self.agreement) / 2
 
 
 @dataclass(frozen=True)
@@ -92,16 +98,18 @@ def label_free_score(segmenter: nn.Module, batches: Iterable[torch.Tensor]) -> L
     Notes
     -----
     With foreground probabilities p and mask m = [p > 1/2], the confidence is 2 Σ p m / (Σ p + Σ m), and the agreement
-    2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°.
+    2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
+    (foreground outside [0.005, 0.75]) counts 0 in both.
     """
     confidences, agreements, fractions = [], [], []
     for images in batches:
         probs = _foreground(segmenter, images)
         mask = (probs > 0.5).float()
         turned = torch.rot90(_foreground(segmenter, torch.rot90(images, 1, (-2, -1))), -1, (-2, -1))
-        confidences.append(_dice(probs, mask))
-        agreements.append(_dice((turned > 0.5).float(), mask))
         fractions.append(float(mask.mean()))
+        telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
+        confidences.append(_dice(probs, mask) if telling else 0.0)
+        agreements.append(_dice((turned > 0.5).float(), mask) if telling else 0.0)
     n = len(fractions)
     return LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n)
 
@@ -145,7 +153,7 @@ def choose(scores: Mapping[str, LabelFreeScore]) -> Choice:
     -------
     Choice
         The first of the candidates whose score is within ``MARGIN`` of the best; so the unchanged images, unless
-        some candidate beats them by more than ``MARGIN``.
+        some candidate beats them by more than ``MARGIN`` and reaches ``TRUSTED``.
 
     Examples
     --------
@@ -155,20 +163,23 @@ def choose(scores: Mapping[str, LabelFreeScore]) -> Choice:
     >>> choose({"before": sure, "matching": unsure}).verdict
     "don't adapt"
     """
-    identity = scores[IDENTITY]
-    chosen = best_candidate(scores)
-    if scores[chosen].degenerate:
-        return Choice(IDENTITY, "don't adapt", "Every candidate's masks are all but empty or all but full.")
-    gain = scores[chosen].value - identity.value
+    identity, chosen = scores[IDENTITY], best_candidate(scores)
+    winner = scores[chosen]
+    if winner.value < TRUSTED:
+        reason = (
+            f"The best label-free score, {winner.value:.3f} by {chosen}, is below {TRUSTED}: the segmenter may not "
+            "know this kind of image at all."
+        )
+        return Choice(IDENTITY, "don't adapt", reason)
     if chosen == IDENTITY:
         others = max((score.value for name, score in scores.items() if name != IDENTITY), default=0.0)
         reason = f"No candidate's label-free score ({others:.3f} at most) beats the unchanged frames' ({identity.value:.3f})."
         return Choice(IDENTITY, "don't adapt", reason)
     reason = (
-        f"The label-free score rises from {identity.value:.3f} to {scores[chosen].value:.3f} with {chosen} "
-        f"(confidence {scores[chosen].confidence:.3f}, agreement under rotation {scores[chosen].agreement:.3f})."
+        f"The label-free score rises from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
+        f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f})."
     )
-    careful = scores[chosen].value < 0.9 or gain < 2 * MARGIN
+    careful = winner.value < SURE or winner.value - identity.value < 2 * MARGIN
     return Choice(chosen, "adopt with care" if careful else "adopt", reason)
 
 

@@ -12,6 +12,8 @@ from biostyle.selection import (
     LARGEST_FRACTION,
     MARGIN,
     SMALLEST_FRACTION,
+    SURE,
+    TRUSTED,
     LabelFreeScore,
     best_candidate,
     choose,
@@ -59,30 +61,37 @@ def test_agreement_is_the_dice_of_the_mask_and_the_turned_mask() -> None:
 
 
 def test_scores_are_means_over_batches_of_any_shape() -> None:
-    wide, square = torch.full((1, 1, 2, 6), 0.8), batch([0.9, 0.1], [0.8, 0.2])
+    wide, square = torch.tensor([[[[0.8] * 3 + [0.2] * 3] * 2]]), batch([0.9, 0.1], [0.8, 0.2])
     first, second, both = (
         label_free_score(GrayIsProbability(), found) for found in ([wide], [square], [wide, square])
     )
     assert both.confidence == pytest.approx((first.confidence + second.confidence) / 2)
-    assert both.foreground_fraction == pytest.approx((1 + 0.5) / 2)
+    assert both.foreground_fraction == pytest.approx((0.5 + 0.5) / 2)
 
 
 @pytest.mark.parametrize("gray", [1e-5, 0.999])
 def test_an_empty_or_full_mask_scores_nothing_however_sure_it_is(gray: float) -> None:
     found = label_free_score(GrayIsProbability(), [torch.full((1, 1, 8, 8), gray)])
-    assert found.agreement == 1
-    assert found.degenerate
+    assert (found.confidence, found.agreement, found.value) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("n_foreground", "counts"),
+    [(0, False), (4, False), (6, True), (749, True), (751, False), (1000, False)],
+)
+def test_the_guard_holds_at_its_bounds(n_foreground: int, counts: bool) -> None:
+    assert (SMALLEST_FRACTION, LARGEST_FRACTION) == (0.005, 0.75)
+    images = torch.full((1000,), 0.1)
+    images[:n_foreground] = 0.9
+    assert (label_free_score(GrayIsProbability(), [images.view(1, 1, 20, 50)]).value > 0) == counts
+
+
+def test_the_guard_looks_at_each_frame() -> None:
+    """Full here and empty there is a sensible fraction on average, and still says nothing."""
+    frames = [torch.full((1, 1, 8, 8), gray) for gray in (0.999, 1e-5)]
+    found = label_free_score(GrayIsProbability(), frames)
+    assert found.foreground_fraction == 0.5
     assert found.value == 0
-
-
-def test_the_guard_holds_at_its_bounds() -> None:
-    for fraction, degenerate in (
-        (0.0, True), (SMALLEST_FRACTION * 0.99, True), (SMALLEST_FRACTION, False),
-        (LARGEST_FRACTION, False), (LARGEST_FRACTION * 1.01, True), (1.0, True),
-    ):  # fmt: skip
-        found = score(0.9, fraction=fraction)
-        assert found.degenerate == degenerate
-        assert (found.value == 0) == degenerate
 
 
 def test_laws() -> None:
@@ -129,24 +138,21 @@ def test_among_equals_the_simpler_one_is_taken() -> None:
 
 def test_a_tie_is_a_matter_of_the_margin() -> None:
     for difference, expected in ((0.9 * MARGIN, 1), (1.1 * MARGIN, 2)):
-        assert (
-            best_candidate({1: score(0.9), 2: score(0.9 + difference), 3: score(0.9, fraction=1)}) == expected
-        )
+        assert best_candidate({1: score(0.9), 2: score(0.9 + difference), 3: score(0.0)}) == expected
     with pytest.raises(ValueError, match="empty"):
         best_candidate({})
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(0.5, 0.85), (0.95, 0.95 + 1.5 * MARGIN)], ids=["still unsure", "hardly better"]
+    ("before", "after"), [(0.5, SURE - 0.01), (0.96, 0.96 + 1.5 * MARGIN)], ids=["not sure", "hardly better"]
 )
 def test_a_weak_winner_is_adopted_with_care(before: float, after: float) -> None:
     choice = choose({IDENTITY: score(before), "matching": score(after)})
     assert (choice.chosen, choice.verdict) == ("matching", "adopt with care")
 
 
-def test_nothing_is_adopted_where_every_mask_is_empty_or_full() -> None:
-    scores = {IDENTITY: score(1.0, fraction=0.0), "matching": score(1.0, fraction=1.0)}
-    choice = choose(scores)
+def test_nothing_is_adopted_that_the_segmenter_does_not_trust() -> None:
+    choice = choose({IDENTITY: score(0.4), "matching": score(TRUSTED - 0.01)})
     assert (choice.chosen, choice.verdict) == (IDENTITY, "don't adapt")
-    assert choice.reason == "Every candidate's masks are all but empty or all but full."
-    assert choose({IDENTITY: score(0.9)}).verdict == "don't adapt"
+    assert "The best label-free score, 0.910 by matching, is below 0.92" in choice.reason
+    assert choose({IDENTITY: score(0.97)}).verdict == "don't adapt"

@@ -30,14 +30,15 @@ def effect(domain: Mapping[str, Any]) -> str:
     -------
     str
         ``"better"`` if the 95 % interval of the paired difference in F lies above 0, ``"worse"`` if below,
-        ``"unclear"`` if it holds 0, ``"unknown"`` if there is none, ``"untranslated"`` without an after.
+        ``"unclear"`` if it holds 0, ``"unknown"`` if there is none, ``"untranslated"`` without an after or where the
+        choice was to leave the frames as they are.
 
     Examples
     --------
     >>> effect({"difference": {"value": -0.4, "ci95": [-0.5, -0.3], "n": 9}})
     'worse'
     """
-    if "difference" not in domain:
+    if "difference" not in domain or domain.get("chosen") == BEFORE:
         return "untranslated"
     low, high = domain["difference"]["ci95"]
     if low is None or high is None:

@@ -16,7 +16,7 @@ from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains
-from biostyle.selection import LabelFreeScore, best_candidate, label_free_score
+from biostyle.selection import RULE, LabelFreeScore, best_candidate, label_free_score
 
 CHAIN = "chain"
 SMALLEST_SIDE_PX = 32
@@ -99,7 +99,7 @@ def match(
         )
 
     inputs = {"prepared_b": prepared_b, "segmenter": segmenter}
-    build(out, "match", settings.model_dump(mode="json"), inputs, work, options)
+    build(out, "match", {**settings.model_dump(mode="json"), "rule": RULE}, inputs, work, options)
     return out
 
 

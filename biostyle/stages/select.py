@@ -13,7 +13,7 @@ from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
-from biostyle.selection import IDENTITY, choose
+from biostyle.selection import IDENTITY, RULE, choose
 from biostyle.stages.match import score_on
 from biostyle.stages.predict import load_stylizer
 
@@ -81,7 +81,8 @@ def select(
         write_json(partial / "choice.json", {**vars(choice), "n_frames": len(rows), "candidates": candidates})
 
     inputs = {"prepared_b": prepared_b, "segmenter": segmenter, **stylizers}
-    build(out, "select", {"n_frames": n_frames, "candidates": list(stylizers)}, inputs, work, options)
+    settings = {"n_frames": n_frames, "candidates": list(stylizers), "rule": RULE}
+    build(out, "select", settings, inputs, work, options)
     return out
 
 

@@ -56,3 +56,9 @@ def test_a_trivial_mask_that_scores_as_well_is_named(report: Report) -> None:
         text for kind, text in findings.findings(tables.summarise_report(report), TITLES) if kind == "caution"
     ]
     assert cautions == ["ZEISS: after scores 0.369, the trivial mask “All foreground” 0.876."]
+
+
+def test_a_domain_left_as_it_is_counts_as_untranslated() -> None:
+    domain = {"difference": {"value": 0.0, "ci95": [0.0, 0.0], "n": 9}, "chosen": "before"}
+    assert findings.effect(domain) == "untranslated"
+    assert findings.effect({**domain, "chosen": "matching"}) == "unclear"
