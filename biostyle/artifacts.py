@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from biostyle.data.cache import hash_file
 from biostyle.errors import ArtifactMismatchError, ChecksumError, DataError, InterruptedRunError, OutputError
 from biostyle.progress import Progress, SilentProgress
 
@@ -85,14 +86,16 @@ def build(
         If an interrupted training is there and ``options.resume`` is not set.
     ChecksumError
         If an input, or the finished directory itself, was altered.
+    DataError
+        If an input cannot be read.
     OutputError
         If ``out`` cannot be written.
     """
-    if options.dry_run:
-        _plan(out, stage, settings, inputs, options)
-        return
     partial = _partial(out)
     try:
+        if options.dry_run:
+            _plan(out, stage, settings, inputs, options)
+            return
         out.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(out.with_name(f".{out.name}.lock")):
             request = _request(stage, settings, inputs)
@@ -111,7 +114,7 @@ def build(
             work(partial)
             _finish(partial, out, request)
     except OSError as error:
-        raise _unwritable(out, error) from error
+        raise _unreadable(inputs, error) or _unwritable(out, error) from error
 
 
 def claim_run_directory(out: Path, pipeline: str, config: str, options: BuildOptions) -> None:
@@ -219,7 +222,7 @@ def fingerprint(path: Path) -> str:
     if (path / RECORD).is_file():
         return read_record(path)["fingerprint"]
     if path.is_file():
-        return _hash_file(path)
+        return hash_file(path)
     if not path.is_dir():
         raise DataError(f"input must exist, got nothing there ({path}). Check the path.")
     return _digest(_hash_files(path))
@@ -318,15 +321,18 @@ def _interrupted(partial: Path, request: dict[str, Any]) -> list[str] | None:
 
 
 def _finish(partial: Path, out: Path, request: dict[str, Any]) -> None:
-    """Hash, flush and rename."""
-    shutil.rmtree(partial / "resume", ignore_errors=True)
-    (partial / REQUEST).unlink()
-    files = _hash_files(partial)
+    """Hash, flush and rename; the state to resume from goes last, so that a kill meanwhile costs no training."""
+    left_out = (REQUEST, RECORD, "resume/")
+    files = {name: digest for name, digest in _hash_files(partial).items() if not name.startswith(left_out)}
     record = {"schema": 1, "request": request, "files": files, "made_by": versions()}
     record["fingerprint"] = _digest({"request": request, "files": files})
     write_json(partial / RECORD, record)
     for path in [*partial.rglob("*"), partial]:
         _flush(path)
+    if (partial / "resume").is_dir():
+        shutil.rmtree(partial / "resume")
+    (partial / REQUEST).unlink()
+    _flush(partial)
     old = out.with_name(f".{out.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if out.exists():
@@ -341,12 +347,13 @@ def _plan(
 ) -> None:
     """Report what :func:`build` would do; a result is also out of date when one of its inputs is."""
     waits = [name for name, path in inputs.items() if path in options.pending or not path.exists()]
-    request = None if waits else _request(stage, settings, inputs)
+    request = _request(stage, settings, {name: path for name, path in inputs.items() if name not in waits})
+    request["inputs"] |= dict.fromkeys(waits, "not made yet")
     status = "would be made"
     if out.exists():
-        differing = waits if request is None else _differences(out, request)
+        differing = [name.removeprefix("inputs.") for name in _differences(out, request)]
         status = f"would be made again (changed: {', '.join(differing)})" if differing else "up to date"
-    if status != "up to date" and request and _interrupted(_partial(out), request) == []:
+    if status != "up to date" and _interrupted(_partial(out), request) == []:
         status = "would be resumed" if options.resume else "interrupted, needs --resume"
     if status != "up to date":
         options.pending.add(out)
@@ -356,13 +363,7 @@ def _plan(
 def _hash_files(directory: Path) -> dict[str, str]:
     """SHA-256 of every file below a directory, by relative path, in order."""
     paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): _hash_file(path) for path in paths}
-
-
-def _hash_file(path: Path) -> str:
-    """SHA-256 of one file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.relative_to(directory).as_posix(): hash_file(path) for path in paths}
 
 
 def _digest(value: Any) -> str:
@@ -385,3 +386,14 @@ def _unwritable(out: Path, error: OSError) -> OutputError:
         f"output must be writable, got {error.strerror or error} ({error.filename or out}). "
         "Free space, change permissions or choose another --out."
     )
+
+
+def _unreadable(inputs: Mapping[str, Path], error: OSError) -> DataError | None:
+    """Describe a failed read, if the file it failed on belongs to an input."""
+    for name, path in inputs.items():
+        if error.filename and Path(error.filename).is_relative_to(path):
+            return DataError(
+                f"{name} must be readable, got {error.strerror} ({error.filename}). "
+                "Check the path and its permissions."
+            )
+    return None

@@ -259,6 +259,38 @@ def test_names_an_output_that_cannot_be_written(tmp_path: Path) -> None:
         make(tmp_path / "file" / "model")
 
 
+def test_an_input_that_cannot_be_read_is_not_blamed_on_the_output(out: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+
+    def fail(partial: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(raw / "t000.tif"))
+
+    with pytest.raises(
+        DataError, match=r"raw must be readable, got Permission denied \(.*raw/t000\.tif\)"
+    ) as caught:
+        make(out, fail, inputs={"raw": raw})
+    assert not isinstance(caught.value, OutputError)
+
+
+def test_a_kill_while_finishing_costs_no_training(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(partial: Path) -> None:
+        (partial / "resume").mkdir(exist_ok=True)
+        (partial / "resume" / "state").write_text("step 3")
+        write()(partial)
+
+    def kill(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("biostyle.artifacts._flush", kill)
+        with pytest.raises(KeyboardInterrupt):
+            make(out, train)
+    assert (out.with_name("model.partial") / "resume" / "state").read_text() == "step 3"
+    assert make(out, train, resume=True) == [("model", "resuming")]
+    assert list(read_record(out)["files"]) == ["b.txt", "deep/a.txt"]
+
+
 def test_a_dry_run_makes_nothing_and_marks_what_depends_on_a_change(tmp_path: Path) -> None:
     raw, first, second, other = (tmp_path / name for name in ("raw", "first", "second", "other"))
     raw.mkdir()
@@ -266,7 +298,7 @@ def test_a_dry_run_makes_nothing_and_marks_what_depends_on_a_change(tmp_path: Pa
 
     def run(seed: int, options: BuildOptions, work: Work) -> None:
         build(first, "prepare", {"seed": seed}, {"raw": raw}, work, options)
-        build(second, "train", {}, {"prepared": first}, work, options)
+        build(second, "train", {"seed": seed}, {"prepared": first, "raw": raw}, work, options)
         build(other, "train", {}, {"raw": raw}, work, options)
 
     def plan(seed: int) -> dict[str, str]:
@@ -280,7 +312,7 @@ def test_a_dry_run_makes_nothing_and_marks_what_depends_on_a_change(tmp_path: Pa
     assert set(plan(0).values()) == {"up to date"}
     assert plan(1) == {
         "first": "would be made again (changed: seed)",
-        "second": "would be made again (changed: prepared)",
+        "second": "would be made again (changed: prepared, seed)",
         "other": "up to date",
     }
 
