@@ -23,6 +23,8 @@ from biostyle.training.cyclegan import StylizerSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import did_you_mean, explain
 
+LARGEST_SEED = 2**63 - 1  # what TOML, JSON readers and every random generator can hold
+
 
 class ScoreSettings(BaseModel):
     """How predictions are scored.
@@ -69,7 +71,7 @@ class CellTrackingConfig(BaseModel):
     pipeline : str
         ``"cell-tracking"``.
     seed : int
-        Source of every random choice.
+        Source of every random choice, 0 to 2⁶³ - 1.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     domain_a : str
@@ -95,7 +97,7 @@ class CellTrackingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     pipeline: Literal["cell-tracking"] = "cell-tracking"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: str = "auto"
     domain_a: str
     domains: dict[str, DomainSettings]

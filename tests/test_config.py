@@ -85,6 +85,7 @@ def test_a_dump_spells_out_every_key(minimal: Path, tmp_path: Path) -> None:
             "domains.leica.derive.blur_sigma=1",
             r"derive\.blur_sigma must be .* Did you mean 'blur_sigma_px'\?",
         ),
+        (f"seed={2**63}", rf"seed must be less than or equal to {2**63 - 1}, got {2**63} \(.*run\.toml\)"),
         ("seed=-1", r"seed must be greater than or equal to 0, got -1 \(.*run\.toml\)"),
         ("stylizer.n_steps=many", r"stylizer\.n_steps must be a valid integer.* got 'many' \(.*run\.toml\)"),
         ("pipeline=dermoscopy", r"pipeline must be 'cell-tracking', got 'dermoscopy'"),

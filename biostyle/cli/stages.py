@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from biostyle.artifacts import BuildOptions
 
 DIRECTORY = click.Path(path_type=Path)
-_out = click.option("-o", "--out", type=DIRECTORY, required=True, help="Directory to make.")
+# Resolved, because what is being made lies beside it under its name, and "." has none.
+_out = click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, resolve_path=True),
+    required=True,
+    help="Directory to make.",
+)
 _config = click.option(
     "--config",
     default="cell_tracking/cpu",
@@ -35,6 +42,11 @@ def _run(out: Path, stage: Callable[[BuildOptions], Any], resume: bool = False) 
     with ScreenProgress(out.parent).shown() as progress:
         stage(BuildOptions(resume=resume, progress=progress))
     click.echo(out)
+
+
+def _seeded(seed: int | None) -> list[str]:
+    """Write --seed as an override, so that it is checked like any other."""
+    return [] if seed is None else [f"seed={seed}"]
 
 
 def _named_directories(
@@ -104,7 +116,7 @@ def train_segmenter(
     from biostyle.config import load_config
     from biostyle.stages.train_segmenter import train_segmenter as stage
 
-    settings = load_config(config, list(overrides))
+    settings = load_config(config, [*overrides, *_seeded(seed)])
     _run(
         out,
         lambda options: stage(
@@ -112,7 +124,7 @@ def train_segmenter(
             out,
             settings.segmenter,
             settings.preprocessing,
-            seed=settings.seed if seed is None else seed,
+            seed=settings.seed,
             device=device or settings.device,
             options=options,
         ),
@@ -176,7 +188,7 @@ def train_stylizer(
     from biostyle.config import load_config
     from biostyle.stages.train_stylizer import train_stylizer as stage
 
-    settings = load_config(config, list(overrides))
+    settings = load_config(config, [*overrides, *_seeded(seed)])
     _run(
         out,
         lambda options: stage(
@@ -185,7 +197,7 @@ def train_stylizer(
             out,
             settings.stylizer,
             settings.preprocessing,
-            seed=settings.seed if seed is None else seed,
+            seed=settings.seed,
             device=device or settings.device,
             options=options,
         ),

@@ -74,6 +74,25 @@ def test_a_second_call_does_nothing(tiny_config: Path, biostyle: Invoke, run_cop
     )
 
 
+def test_the_current_folder_is_no_place_to_make_anything_in(
+    tiny_data: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = biostyle(
+        "prepare", "--data-root", tiny_data, "--domain", "zeiss", "--config", tiny_config, "-o", "."
+    )
+    assert result.exit_code == 3
+    assert f"must be new or a directory made by biostyle, got something else ({tmp_path})" in result.stderr
+
+
+def test_a_seed_no_generator_can_hold_is_refused(tiny_config: Path, biostyle: Invoke, tmp_path: Path) -> None:
+    result = biostyle(
+        "train-segmenter", "x", "--config", tiny_config, "--seed", 2**64, "-o", tmp_path / "out"
+    )
+    assert result.exit_code == 3
+    assert f"seed must be less than or equal to {2**63 - 1}, got {2**64}" in result.stderr
+
+
 def test_the_configured_device_is_used(
     tiny_run: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
