@@ -14,16 +14,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, load_file, save_file
 from torch import nn
 
+from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import CheckpointError, ConfigError, OutputError
 from biostyle.matching.chain import MatchingChain
 from biostyle.models.architectures import architecture_name, build_model
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 _CHAIN = "matching_chain"
+
+
+class _TrainingData(BaseModel, extra="allow"):
+    """What a model remembers of its training."""
+
+    frames: list[str]
+
+
+class _Card(BaseModel, extra="allow"):
+    """What ``model.json`` must hold for everybody who reads it."""
+
+    architecture: str
+    arguments: dict[str, Any]
+    preprocessing: Preprocessing
+    training_data: _TrainingData
+    weights_sha256: str
 
 
 def save_model(
@@ -39,9 +57,9 @@ def save_model(
         A network of :mod:`biostyle.models`, or a :class:`~biostyle.matching.chain.MatchingChain`, which has no
         weights.
     preprocessing : dict
-        How raw frames become its input.
+        How raw frames become its input; the fields of :class:`~biostyle.data.preprocessing.Preprocessing`.
     training_data : dict
-        Fingerprints of what it was trained on.
+        What it was trained on: ``frames``, a list of frame ids, and fingerprints.
 
     Raises
     ------
@@ -94,14 +112,17 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
             )
     try:
         card = json.loads((directory / CARD).read_text())
-        expected, architecture, arguments = (
-            card[key] for key in ("weights_sha256", "architecture", "arguments")
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        checked = _Card.model_validate(card)
+        content = (directory / WEIGHTS).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = repr(error)
+        if isinstance(error, ValidationError):
+            problem = error.errors(include_url=False)[0]
+            reason = f"{'.'.join(map(str, problem['loc'])) or 'another thing'}: {problem['msg']}"
         raise CheckpointError(
-            f"{CARD} must describe a biostyle model, got {error!r} ({directory}). Restore the file."
+            f"{CARD} must describe a biostyle model, got {reason} ({directory}). Restore the file."
         ) from error
-    content = (directory / WEIGHTS).read_bytes()
+    expected, architecture, arguments = checked.weights_sha256, checked.architecture, checked.arguments
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise CheckpointError(

@@ -45,7 +45,7 @@ def test_a_model_comes_back_with_the_same_outputs(model: nn.Module, tmp_path: Pa
     images = torch.rand(2, model.arguments["in_channels"], 17, 21)
     model.train()
     model(images)  # move the running statistics, which belong to the model too
-    save_model(tmp_path / "deep" / "model", model, preprocessing={}, training_data={})
+    save_model(tmp_path / "deep" / "model", model, preprocessing={}, training_data={"frames": []})
     again, _ = load_model(tmp_path / "deep" / "model")
     assert type(again) is type(model)
     assert not again.training
@@ -91,11 +91,41 @@ def test_refuses_altered_weights(model_directory: Path, damage: object) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [('{"format": "bio', "JSONDecodeError"), ("[]", "TypeError"), ("{}", "weights_sha256")],
+    [
+        ('{"format": "bio', "JSONDecodeError"),
+        ("[]", "another thing: .*valid dictionary"),
+        ("{}", "architecture: Field required"),
+    ],
 )
 def test_refuses_a_card_that_is_cut_short(model_directory: Path, text: str, reason: str) -> None:
     (model_directory / CARD).write_text(text)
     with pytest.raises(CheckpointError, match=rf"must describe a biostyle model, got .*{reason}.*segmenter"):
+        load_model(model_directory)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"weights_sha256": 7}, "weights_sha256: .*valid string"),
+        ({"architecture": ["unet"]}, "architecture: .*valid string"),
+        ({"arguments": [1]}, "arguments: .*valid dictionary"),
+        ({"preprocessing": {"working_scale": "half"}}, r"preprocessing\.working_scale: .*valid number"),
+        ({"training_data": {"frames": 7}}, r"training_data\.frames: .*valid list"),
+        ({"training_data": {}}, r"training_data\.frames: Field required"),
+    ],
+)
+def test_refuses_a_card_with_values_of_another_type(
+    model_directory: Path, changes: dict[str, object], reason: str
+) -> None:
+    edit_card(model_directory, **changes)
+    with pytest.raises(CheckpointError, match=rf"must describe a biostyle model, got {reason}.*segmenter"):
+        load_model(model_directory)
+
+
+@pytest.mark.parametrize("arguments", [{"n_filters": -4}, {"n_filters": "four"}, {"depth": 1.5}])
+def test_refuses_arguments_no_network_can_have(model_directory: Path, arguments: dict[str, object]) -> None:
+    edit_card(model_directory, arguments=arguments)
+    with pytest.raises(CheckpointError, match=rf"must fit unet, got \{{'{next(iter(arguments))}'"):
         load_model(model_directory)
 
 
@@ -197,7 +227,10 @@ def test_names_the_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"must be writable, got .+ \(.*file/model\)"):
         save_model(
-            tmp_path / "file" / "model", UNet(n_filters=2, depth=1), preprocessing={}, training_data={}
+            tmp_path / "file" / "model",
+            UNet(n_filters=2, depth=1),
+            preprocessing={},
+            training_data={"frames": []},
         )
     with pytest.raises(OutputError, match=r"must be writable, got .+ \(.*file/state\)"):
         save_state(tmp_path / "file" / "state", {"step": 1})

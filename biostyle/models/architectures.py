@@ -72,7 +72,7 @@ def build_model(architecture: str, arguments: dict[str, Any]) -> nn.Module:
         )
     try:
         return ARCHITECTURES[architecture](**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(
             f"arguments must fit {architecture}, got {arguments} ({error}). "
             "The model was made by another version of biostyle."

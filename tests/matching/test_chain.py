@@ -70,7 +70,7 @@ def test_it_is_stored_like_any_model(tmp_path: Path) -> None:
 def test_a_stored_chain_of_another_version_is_refused(
     tmp_path: Path, arguments: dict[str, object], named: str
 ) -> None:
-    save_model(tmp_path, MatchingChain([]), preprocessing={}, training_data={})
+    save_model(tmp_path, MatchingChain([]), preprocessing={}, training_data={"frames": []})
     card = json.loads((tmp_path / CARD).read_text()) | {"arguments": arguments}
     (tmp_path / CARD).write_text(json.dumps(card))
     with pytest.raises(CheckpointError, match=named):

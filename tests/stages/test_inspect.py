@@ -78,7 +78,9 @@ def test_a_segmenter_stands_in_for_masks(folders: tuple[Path, Path], tmp_path: P
     with torch.no_grad():
         for parameter in unet.parameters():
             parameter.zero_()  # equal logits: everything is background
-    save_model(tmp_path / "segmenter", unet, preprocessing={"working_scale": 0.5}, training_data={})
+    save_model(
+        tmp_path / "segmenter", unet, preprocessing={"working_scale": 0.5}, training_data={"frames": []}
+    )
     found = inspect_domains(
         ImageSource(folder_a, folder_a),
         ImageSource(folder_b),
