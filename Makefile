@@ -18,7 +18,7 @@ $(BIN)/biostyle: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(BIN)/pytest: $(BIN)/biostyle
+$(BIN)/pytest: pyproject.toml constraints.txt | $(BIN)/biostyle
 	@echo "Installing the test and checking tools into $(VENV)/ — about 50 MB to download and 250 MB on disk."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -39,7 +39,7 @@ check: $(BIN)/pytest ## lint, types, docstrings, spelling
 	@$(BIN)/typos
 	@echo "All checks passed."
 
-$(BIN)/mkdocs: $(BIN)/biostyle
+$(BIN)/mkdocs: pyproject.toml constraints.txt | $(BIN)/biostyle
 	@echo "Installing MkDocs into $(VENV)/ — about 10 MB."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
