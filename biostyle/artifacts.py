@@ -391,7 +391,7 @@ def _unwritable(out: Path, error: OSError) -> OutputError:
 def _unreadable(inputs: Mapping[str, Path], error: OSError) -> DataError | None:
     """Describe a failed read, if the file it failed on belongs to an input."""
     for name, path in inputs.items():
-        if error.filename and Path(error.filename).is_relative_to(path):
+        if error.filename and Path(str(error.filename)).is_relative_to(path):
             return DataError(
                 f"{name} must be readable, got {error.strerror} ({error.filename}). "
                 "Check the path and its permissions."

@@ -229,6 +229,8 @@ def copy_folder(source: Path, target: Path, progress: Callable[[int], None] | No
     ------
     ArchiveError
         If the folder holds a link or a special file.
+    DataError
+        If a file cannot be read.
     """
     entries: list[FileEntry] = []
     for path in sorted(source.rglob("*")):
@@ -241,7 +243,14 @@ def copy_folder(source: Path, target: Path, progress: Callable[[int], None] | No
         if path.is_dir() or relative.as_posix() == RECORD_NAME:
             continue
         (target / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target / relative)
+        try:
+            shutil.copyfile(path, target / relative)
+        except OSError as error:
+            if str(error.filename) != str(path):
+                raise
+            raise DataError(
+                f"import source must be readable, got {error.strerror} ({path}). Check its permissions."
+            ) from error
         entries.append(_entry(target / relative, relative.as_posix()))
         if progress is not None:
             progress(sum(entry.size_bytes for entry in entries))

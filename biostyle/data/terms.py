@@ -7,6 +7,7 @@ from pathlib import Path
 from biostyle.data.cache import data_root
 from biostyle.data.manifest import Manifest
 from biostyle.errors import TermsError
+from biostyle.io.atomic import write_atomically
 
 
 def terms_accepted(manifest: Manifest, root: str | Path | None = None) -> bool:
@@ -44,6 +45,8 @@ def require_terms(manifest: Manifest, root: Path, accept: bool) -> None:
     ------
     TermsError
         If they are not accepted, now or earlier.
+    OutputError
+        If the acceptance cannot be written down.
     """
     if terms_accepted(manifest, root):
         return
@@ -53,6 +56,4 @@ def require_terms(manifest: Manifest, root: Path, accept: bool) -> None:
             f"({manifest.homepage}). Read them with `biostyle data show {manifest.name}`, then run "
             f"`biostyle data fetch {manifest.name} --accept-terms`."
         )
-    note = root / ".terms" / f"{manifest.name}.txt"
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(manifest.terms, encoding="utf-8")
+    write_atomically(root / ".terms" / f"{manifest.name}.txt", manifest.terms.encode())

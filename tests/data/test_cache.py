@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
@@ -142,3 +143,16 @@ def test_unwritable_root(tmp_path: Path, make_manifest: MakeManifest) -> None:
         locked(make_manifest(), tmp_path / "file"),
     ):
         pass
+
+
+def test_a_source_that_cannot_be_read_is_not_blamed_on_the_cache(
+    make_manifest: MakeManifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "in")
+
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(source))
+
+    monkeypatch.setattr("biostyle.data.cache.shutil.copyfile", refuse)
+    with pytest.raises(DataError, match=r"source must be readable, got Permission denied \(.*t000\.tif\)"):
+        publish(make_manifest(), tmp_path, lambda target: copy_folder(tmp_path / "in", target), {})

@@ -8,7 +8,7 @@ import pytest
 
 from biostyle.data.manifest import load_manifest
 from biostyle.data.terms import require_terms, terms_accepted
-from biostyle.errors import TermsError
+from biostyle.errors import OutputError, TermsError
 
 
 def test_terms_are_remembered(tmp_path: Path) -> None:
@@ -29,3 +29,9 @@ def test_changed_terms_are_asked_again(tmp_path: Path) -> None:
     assert not terms_accepted(changed, tmp_path)
     with pytest.raises(TermsError, match="PhC-C2DH-U373"):
         require_terms(changed, tmp_path, accept=False)
+
+
+def test_an_acceptance_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".terms").touch()
+    with pytest.raises(OutputError, match=r"must be writable, got .+ \(.*PhC-C2DH-U373\.txt\)"):
+        require_terms(load_manifest("PhC-C2DH-U373"), tmp_path, accept=True)
