@@ -35,7 +35,7 @@ check: $(BIN)/pytest ## lint, types, docstrings, spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@git ls-files 'biostyle/*.py' 'pipelines/*.py' | xargs $(BIN)/python -m numpydoc.hooks.validate_docstrings
+	@find biostyle pipelines -name '*.py' | xargs $(BIN)/python -m numpydoc.hooks.validate_docstrings
 	@$(BIN)/typos
 	@echo "All checks passed."
 
