@@ -235,13 +235,15 @@ def dump_config(config: CellTrackingConfig) -> str:
 
 
 def _find(source: str | Path) -> Path | Traversable:
-    """A file if there is one, else a built-in configuration of that name."""
+    """A TOML file, else a built-in configuration of that name, else a file without that ending."""
     path = Path(source)
-    if path.is_file() or path.suffix == ".toml":
+    if path.suffix == ".toml":
         return path
     built_in = resources.files("biostyle.configs").joinpath(f"{source}.toml")
     if built_in.is_file():
         return built_in
+    if path.is_file():
+        return path
     raise ConfigError(
         f"config must be a TOML file or a built-in name like cell_tracking/cpu, got {str(source)!r}. "
         "Check the path."

@@ -8,7 +8,6 @@ import torch
 
 from biostyle.errors import ConfigError
 
-DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "bfloat16", "float32"]
 
 

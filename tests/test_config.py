@@ -157,6 +157,16 @@ def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_config(tmp_path / "absent.toml")
 
 
+def test_a_file_that_happens_to_be_there_does_not_hide_a_built_in_configuration(
+    tmp_path: Path, minimal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").write_text("not TOML")
+    assert load_config("demo").domain_a == "microscope_a"
+    minimal.rename(tmp_path / "mine")
+    assert load_config("mine").domain_a == "nikon"
+
+
 def test_refuses_a_name_that_is_not_built_in() -> None:
     with pytest.raises(
         ConfigError, match=r"a built-in name like cell_tracking/cpu, got 'cell_tracking/gpu_farm'"
