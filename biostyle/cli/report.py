@@ -22,7 +22,9 @@ _PACKAGES = ("biostyle", "numpy", "pandas", "scikit-image")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.argument("truth", type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Directory of the report.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path, resolve_path=True), help="Directory of the report.",
+)  # fmt: skip
 @click.option("--images", type=click.Path(path_type=Path), help="Frames; adds panels and the Otsu baseline.")
 @click.option("--stylized", type=click.Path(path_type=Path), help="The same frames in the other style.")
 @click.option("--sparse", is_flag=True, help="Allow predictions without truth; they are not scored.")

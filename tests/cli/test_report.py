@@ -132,3 +132,10 @@ def test_a_report_that_cannot_be_moved_into_place_is_kept(
     monkeypatch.setattr(Path, "rename", refuse)
     fails(folders, OutputError, rf"Permission denied .*{re.escape(str(folders / 'report.partial'))}")
     assert (folders / "report.partial" / "index.html").is_file()
+
+
+def test_the_current_folder_is_refused_like_any_other(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders / "before")
+    result = CliRunner().invoke(report, ["x", "y", "z", "-o", "."])
+    assert isinstance(result.exception, OutputError)
+    assert f"got 5 other files such as mask000.tif ({folders / 'before'})" in str(result.exception)
