@@ -113,7 +113,7 @@ class Report:
     created : str
         Time in ISO 8601.
     published : mapping of str to mapping of str to float, or None
-        F-scores somebody published, by domain and then by ``"before"`` or ``"after"``; shown beside this run's.
+        F-scores somebody published, by domain and then by row; shown beside this run's.
     block_length : int
         Consecutive images drawn together by the bootstrap.
     n_resamples : int

@@ -13,6 +13,7 @@ EFFECTS = {
     "worse": "Worse after translation",
     "unclear": "No clear change",
     "unknown": "Cannot be judged",
+    "rejected": "Worse, and not used",
     "caution": "No better than a trivial mask",
     "untranslated": "Not translated",
 }
@@ -109,7 +110,20 @@ def findings(summary: Mapping[str, Any], titles: Mapping[str, str]) -> list[tupl
             )
     order = list(EFFECTS)
     found.sort(key=lambda item: order.index(item[0]))
+    found += [("rejected", text) for text in _rejected(summary, titles)]
     return found + [("caution", text) for text in _cautions(summary, titles)]
+
+
+def _rejected(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
+    """Name the candidates that were not chosen and are clearly worse than no translation."""
+    for name, domain in summary["domains"].items():
+        for candidate, row in domain.get("candidates", {}).items():
+            high = row.get("difference", {"ci95": [None, None]})["ci95"][1]
+            if candidate != domain.get("chosen") and high is not None and high < 0:
+                yield (
+                    f"{titles[name]}: {row_title(candidate)} would have given {format_score(row['f_score'])} "
+                    f"instead of {format_score(domain[BEFORE]['f_score'])}."
+                )
 
 
 def _cautions(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:

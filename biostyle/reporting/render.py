@@ -24,7 +24,9 @@ SUMMARY = "summary.json"
 FILES = (HTML, MARKDOWN, SCORES, SUMMARY)
 
 _TEMPLATES = ("index.html.j2", "report.md.j2", "style.css")
-_MARKS = {"better": "▲", "worse": "▼", "unclear": "◆", "unknown": "?", "caution": "!", "untranslated": "○"}
+_MARKS = {
+    "better": "▲", "worse": "▼", "unclear": "◆", "unknown": "?", "rejected": "▽", "caution": "!", "untranslated": "○",
+}  # fmt: skip
 _LEGEND = (
     (figures.TRUE_POSITIVE, "true positive (TP)"),
     (figures.FALSE_POSITIVE, "false positive (FP)"),
@@ -103,6 +105,7 @@ def _content(report: Report, summary: dict[str, Any]) -> dict[str, Any]:
         "headline": findings.headline(summary, titles),
         "findings": findings.findings(summary, titles),
         "overview": tables.overview_rows(summary),
+        "published": list(dict.fromkeys(row for rows in (report.published or {}).values() for row in rows)),
         "overview_plot": figures.overview_plot(summary["domains"], titles),
         "settings": tables.flatten(report.settings),
         "effects": findings.EFFECTS,

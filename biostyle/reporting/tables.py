@@ -71,8 +71,8 @@ def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
     def rows(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         return {name: summarise(table, **bootstrap) for name, table in tables.items()}
 
-    def difference(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-        before, after = (tables[name].set_index("image_id")["f_score"] for name in (BEFORE, AFTER))
+    def difference(row: str) -> dict[str, Any]:
+        before, after = (domain.tables[name].set_index("image_id")["f_score"] for name in (BEFORE, row))
         sequences = [str(image_id).rpartition("_")[0] for image_id in before.index]
         return paired_difference(
             after.reindex(before.index).to_numpy(), before.to_numpy(), groups=sequences, **bootstrap
@@ -87,8 +87,9 @@ def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
     }
     if AFTER in scores:
         out[AFTER] = scores.pop(AFTER)
-        out["difference"] = difference(domain.tables)
+        out["difference"] = difference(AFTER)
     out["baselines"] = {name: scores.pop(name) for name in BASELINES if name in scores}
+    scores = {name: {**row, "difference": difference(name)} for name, row in scores.items()}
     if domain.choice:
         out |= _choice(domain.choice, {BEFORE: out[BEFORE], **scores})
     elif scores:

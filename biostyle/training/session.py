@@ -153,15 +153,9 @@ class TrainingSession:
         self._n_summed += 1
 
     def _log(self) -> None:
-        """Write the mean losses since the last row; refuse to go on when one is not finite."""
-        row = {name: float(total) / self._n_summed for name, total in self._sums.items()}
+        """Write the mean losses since the last row."""
+        row = self._mean_losses()
         self._sums, self._n_summed = {}, 0
-        for name, value in row.items():
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"{name} must be finite, got {value} at step {self.step} ({self.out}). "
-                    "Lower the learning rate or set precision to float32."
-                )
         self.rows.append({"step": self.step, **row})
         with (self.out / "history.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(self.rows[0]), lineterminator="\n")
@@ -170,8 +164,20 @@ class TrainingSession:
         if self.on_progress:
             self.on_progress(self.step, self.settings.n_steps, row)
 
+    def _mean_losses(self) -> dict[str, float]:
+        """Mean losses since the last row; refuse to go on when one is not finite."""
+        means = {name: float(total) / self._n_summed for name, total in self._sums.items()}
+        for name, value in means.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} must be finite, got {value} at step {self.step} ({self.out}). "
+                    "Lower the learning rate or set precision to float32."
+                )
+        return means
+
     def _save(self) -> None:
-        """Write the state of every part, and of the bookkeeping itself."""
+        """Write the state of every part, and of the bookkeeping itself; never one that went astray."""
+        self._mean_losses()
         state = {name: part.state_dict() for name, part in self.parts.items()}
         session = {"step": self.step, "rows": self.rows, "sums": self._sums, "n_summed": self._n_summed}
         save_state(self._checkpoint, {"session": session, "parts": state})

@@ -62,3 +62,20 @@ def test_a_domain_left_as_it_is_counts_as_untranslated() -> None:
     domain = {"difference": {"value": 0.0, "ci95": [0.0, 0.0], "n": 9}, "chosen": "before"}
     assert findings.effect(domain) == "untranslated"
     assert findings.effect({**domain, "chosen": "matching"}) == "unclear"
+
+
+def test_a_candidate_that_would_have_hurt_is_named(report: Report, domain_b: DomainResult) -> None:
+    before, hurt = domain_b.tables["before"], domain_b.tables["after"]
+    choice = {
+        "chosen": "before",
+        "verdict": "don't adapt",
+        "reason": "It is not worth it.",
+        "candidates": {"before": {"label_free": 0.9}, "cyclegan": {"label_free": 0.7}},
+    }
+    domain = replace(domain_b, tables={"before": before, "after": before, "cyclegan": hurt}, choice=choice)
+    summary = tables.summarise_report(_with_domain(report, domain))
+    assert summary["domains"]["zeiss"]["candidates"]["cyclegan"]["difference"]["ci95"][1] < 0
+    assert findings.headline(summary, TITLES).startswith("Nothing was translated")
+    assert ("rejected", "ZEISS: CycleGAN would have given 0.369 instead of 0.787.") in findings.findings(
+        summary, TITLES
+    )
