@@ -25,7 +25,7 @@ $(BIN)/pytest: pyproject.toml constraints.txt | $(BIN)/biostyle
 
 install: $(BIN)/biostyle ## make the environment and install the project
 
-demo: $(BIN)/biostyle ## run the whole thing on simulated images (three minutes)
+demo: $(BIN)/biostyle ## run the whole thing on simulated images (two minutes)
 	@$(BIN)/biostyle demo
 
 test: $(BIN)/pytest ## run every test that needs neither GPU nor network

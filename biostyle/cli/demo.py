@@ -1,4 +1,4 @@
-"""The verb ``demo``: everything, on simulated images, in three minutes."""
+"""The verb ``demo``: everything, on simulated images, in two minutes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from biostyle.cli.display import ScreenProgress, command_line, print_summary
 def demo(out: Path, seed: int, device: str, as_json: bool) -> None:
     """Simulate two microscopes, train a segmenter and a stylizer, and report before and after.
 
-    Offline, on a CPU, in about three minutes. Nothing is precomputed.
+    Offline, on a CPU, in under three minutes. Nothing is precomputed.
     """
     from biostyle.artifacts import BuildOptions
     from biostyle.config import load_config

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress as RichBar
 
-ROWS = {"before": "before", "after": "after"}
+LOG_WIDTH = 160
 BASELINES = {"otsu": "Otsu", "all_foreground": "all foreground", "all_background": "all background"}
 
 
@@ -156,12 +156,19 @@ def print_summary(report: Path, as_json: bool) -> None:
     table.add_column("")
     for name, domain in domains.items():
         table.add_column(f"{name}\n{domain['n_scored']} frames, {domain['reference']}", justify="right")
-    for row, title in ROWS.items():
-        table.add_row(title, *(_cell(domain.get(row)) for domain in domains.values()))
+    for row in ("before", "after"):
+        table.add_row(row, *(_cell(domain.get(row)) for domain in domains.values()))
     table.add_row("difference", *(_difference(domain.get("difference")) for domain in domains.values()))
+    table.add_row("chosen without labels", *(domain.get("chosen", "–") for domain in domains.values()))
+    table.add_row("verdict", *(domain.get("verdict", "–") for domain in domains.values()))
+    candidates = dict.fromkeys(name for domain in domains.values() for name in domain.get("candidates", {}))
+    for row in candidates:
+        if row != "before":
+            cells = (_cell(domain.get("candidates", {}).get(row)) for domain in domains.values())
+            table.add_row(row, *cells)
     for row, title in BASELINES.items():
         table.add_row(title, *(_cell(domain["baselines"].get(row)) for domain in domains.values()))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    Console(width=None if sys.stdout.isatty() else LOG_WIDTH).print(table)
     click.echo(f"Report: {report / 'index.html'}")
 
 
