@@ -186,7 +186,8 @@ def test_an_interrupted_training_with_other_settings_is_not_mixed_in(out: Path) 
         assert not (partial / "resume").exists()
         write()(partial)
 
-    assert make(out, fresh, seed=1, replace=True) == [("model", "making")]
+    said = "making; discarded an interrupted training with other seed"
+    assert make(out, fresh, seed=1, replace=True) == [("model", said)]
 
 
 def test_an_interrupted_training_that_lost_its_request_is_refused(out: Path) -> None:
