@@ -302,7 +302,11 @@ def _open_partial(partial: Path, request: dict[str, Any], options: BuildOptions)
         shutil.rmtree(partial)
     partial.mkdir()
     write_json(partial / REQUEST, request)
-    return f"making; discarded an interrupted training with other {', '.join(differing)}" if differing else "making"
+    return (
+        f"making; discarded an interrupted training with other {', '.join(differing)}"
+        if differing
+        else "making"
+    )
 
 
 def _partial(out: Path) -> Path:
