@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from filelock import FileLock
 
 from biostyle.data.cache import hash_file
 from biostyle.errors import ArtifactMismatchError, ChecksumError, DataError, InterruptedRunError, OutputError
+from biostyle.io.atomic import flush
 from biostyle.progress import Progress, SilentProgress
 
 RECORD, REQUEST = "artifact.json", "request.json"
@@ -332,17 +332,17 @@ def _finish(partial: Path, out: Path, request: dict[str, Any]) -> None:
     record["fingerprint"] = _digest({"request": request, "files": files})
     write_json(partial / RECORD, record)
     for path in [*partial.rglob("*"), partial]:
-        _flush(path)
+        flush(path)
     if (partial / "resume").is_dir():
         shutil.rmtree(partial / "resume")
     (partial / REQUEST).unlink()
-    _flush(partial)
+    flush(partial)
     old = out.with_name(f".{out.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if out.exists():
         out.rename(old)
     partial.rename(out)
-    _flush(out.parent)
+    flush(out.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -373,15 +373,6 @@ def _hash_files(directory: Path) -> dict[str, str]:
 def _digest(value: Any) -> str:
     """SHA-256 of a value's JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Force a file or directory to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(out: Path, error: OSError) -> OutputError:

@@ -284,7 +284,7 @@ def test_a_kill_while_finishing_costs_no_training(out: Path, monkeypatch: pytest
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("biostyle.artifacts._flush", kill)
+        patch.setattr("biostyle.artifacts.flush", kill)
         with pytest.raises(KeyboardInterrupt):
             make(out, train)
     assert (out.with_name("model.partial") / "resume" / "state").read_text() == "step 3"

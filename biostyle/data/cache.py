@@ -33,6 +33,7 @@ from biostyle.errors import (
     DataError,
     OutputError,
 )
+from biostyle.io.atomic import flush
 
 RECORD_NAME = "biostyle_files.json"
 _N_NAMED = 5
@@ -197,7 +198,7 @@ def publish(
         (partial / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         _flush_tree(partial)
         partial.rename(folder)
-        _flush(root)
+        flush(root)
     except OSError as error:
         raise OutputError(
             f"{folder} must be writable, got {error.strerror} ({error.filename or partial}). "
@@ -358,16 +359,5 @@ def _check_expected(manifest: Manifest, folder: Path) -> None:
 def _flush_tree(folder: Path) -> None:
     """Force every file and folder to the disk, so that a power cut after the rename loses nothing."""
     for path in folder.rglob("*"):
-        _flush(path)
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    """Force one file, or where the system can, one folder to the disk."""
-    if path.is_dir() and os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(path)
+    flush(folder)

@@ -42,3 +42,20 @@ def write_atomically(path: Path | str, content: bytes) -> None:
         raise OutputError(
             f"output must be writable, got {error.strerror or error} ({path}). {remedy}"
         ) from error
+
+
+def flush(path: Path) -> None:
+    """Force one file, or where the system can, one folder to the disk.
+
+    Parameters
+    ----------
+    path : Path
+        A file or folder.
+    """
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

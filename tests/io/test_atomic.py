@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from biostyle.errors import OutputError
-from biostyle.io.atomic import write_atomically
+from biostyle.io.atomic import flush, write_atomically
 
 
 def test_makes_the_folder_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -41,3 +41,11 @@ def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(OutputError, match=r"taken/a.txt"):
         write_atomically(tmp_path / "taken/a.txt", b"")
+
+
+def test_files_and_folders_can_be_flushed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    flush(tmp_path / "a")
+    flush(tmp_path)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        flush(tmp_path / "missing")
