@@ -197,12 +197,12 @@ def _score(frames: list[_Frame]) -> dict[str, pd.DataFrame]:
 
 def _panels(frames: list[_Frame], n_panels: int) -> list[Panel]:
     """Read evenly spaced images to show; without the frames there is nothing to look at."""
+    from biostyle.data.prepared import spread
     from biostyle.io.frames import read_frame
     from biostyle.reporting.document import Panel
 
     panels = []
-    n = min(n_panels, len(frames))
-    for frame in (frames[(2 * i + 1) * len(frames) // (2 * n)] for i in range(n)):
+    for frame in spread(frames, n_panels):
         if frame.images is None:
             continue
         image = read_frame(frame.images)

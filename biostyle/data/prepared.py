@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from biostyle.data.splits import Part
 from biostyle.errors import ImageError, MaskError
@@ -15,6 +15,7 @@ from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.types import NDArray
 
 Reference: TypeAlias = Literal["gold", "silver"]
+Row = TypeVar("Row")
 _REFERENCES: dict[str, Reference] = {"gold": "gold", "silver": "silver"}
 _PARTS: dict[str, Part] = {"train": "train", "test": "test", "unused": "unused"}
 
@@ -200,19 +201,19 @@ class PreparedDomain:
         return labels_to_mask(read_labels(path, (row.height, row.width))), name
 
 
-def spread(rows: list[PreparedFrame], n: int) -> list[PreparedFrame]:
+def spread(rows: list[Row], n: int) -> list[Row]:
     """Choose frames evenly over time.
 
     Parameters
     ----------
-    rows : list of PreparedFrame
+    rows : list
         Frames in order.
     n : int
         How many at most.
 
     Returns
     -------
-    list of PreparedFrame
+    list
         Some or all of them.
     """
     n = min(n, len(rows))
