@@ -1,8 +1,9 @@
 """Networks and training states on disk, without pickle.
 
 A model is one directory: ``model.safetensors`` (weights) and ``model.json`` (architecture, its arguments,
-preprocessing, what it was trained on, SHA-256 of the weights). A training state is one safetensors file whose header
-carries everything that is not a tensor.
+preprocessing, what it was trained on, SHA-256 of the weights). A foreign segmenter's file takes the place of the weights:
+``model.pt`` (TorchScript) or ``model.pt2`` (exported program). A training state is one safetensors file whose header carries
+everything that is not a tensor.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from torch import nn
 
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import CheckpointError, ConfigError, OutputError
+from biostyle.io.atomic import write_atomically
 from biostyle.matching.chain import MatchingChain
 from biostyle.models.architectures import architecture_name, build_model
+from biostyle.models.foreign import ENTRY, FOREIGN_FILES, ForeignSegmenter
+from biostyle.models.foreign_files import build_entry, load_network
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 _CHAIN = "matching_chain"
@@ -54,8 +58,8 @@ def save_model(
     directory : Path
         Where to; made if it is not there.
     model : Module
-        A network of :mod:`biostyle.models`, or a :class:`~biostyle.matching.chain.MatchingChain`, which has no
-        weights.
+        A network of :mod:`biostyle.models`, a foreign segmenter, whose file is copied, or a
+        :class:`~biostyle.matching.chain.MatchingChain`, which has no weights.
     preprocessing : dict
         How raw frames become its input; the fields of :class:`~biostyle.data.preprocessing.Preprocessing`.
     training_data : dict
@@ -63,17 +67,23 @@ def save_model(
 
     Raises
     ------
+    CheckpointError
+        If the state of a foreign network holds something else than tensors.
     OutputError
         If the directory cannot be written.
     """
+    architecture = _architecture(model)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        weights = directory / WEIGHTS
-        _replace_with(weights, {name: t.detach().cpu() for name, t in model.state_dict().items()})
+        weights = directory / FOREIGN_FILES.get(architecture, WEIGHTS)
+        if isinstance(model, ForeignSegmenter) and architecture in FOREIGN_FILES:
+            write_atomically(weights, Path(model.origin).read_bytes())
+        else:
+            _replace_with(weights, _tensors(model))
         card = {
             "format": "biostyle-model",
             "version": 1,
-            "architecture": _CHAIN if isinstance(model, MatchingChain) else architecture_name(model),
+            "architecture": architecture,
             "arguments": model.arguments,
             "preprocessing": preprocessing,
             "training_data": training_data,
@@ -104,16 +114,13 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
     CheckpointError
         If a file is missing, is not what it should be, or was altered. Pickles are never opened.
     """
-    for name in (CARD, WEIGHTS):
-        if not (directory / name).is_file():
-            raise CheckpointError(
-                f"model must be a directory with {CARD} and {WEIGHTS}, got no {name} ({directory}). "
-                "Point at a trained model."
-            )
+    _require(directory, CARD)
     try:
         card = json.loads((directory / CARD).read_text())
         checked = _Card.model_validate(card)
-        content = (directory / WEIGHTS).read_bytes()
+        name = FOREIGN_FILES.get(checked.architecture, WEIGHTS)
+        _require(directory, name)
+        content = (directory / name).read_bytes()
     except (OSError, ValueError) as error:
         reason = repr(error)
         if isinstance(error, ValidationError):
@@ -126,12 +133,17 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise CheckpointError(
-            f"{WEIGHTS} must have SHA-256 {expected[:12]}…, got {actual[:12]}… ({directory}). "
+            f"{name} must have SHA-256 {expected[:12]}…, got {actual[:12]}… ({directory}). "
             "It was altered or cut short; restore it or train again."
         )
-    model = (
-        _build_chain(arguments, directory) if architecture == _CHAIN else build_model(architecture, arguments)
-    )
+    if architecture == _CHAIN:
+        model: nn.Module = _build_chain(arguments, directory)
+    elif architecture == ENTRY or architecture in FOREIGN_FILES:
+        model = _build_foreign(architecture, arguments, content, directory)
+    else:
+        model = build_model(architecture, arguments)
+    if architecture in FOREIGN_FILES:
+        return model, card
     try:
         model.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:
@@ -205,6 +217,50 @@ def _build_chain(arguments: Any, directory: Path) -> MatchingChain:
             f"arguments must fit {_CHAIN}, got {error} ({directory}). "
             "The model was made by another version of biostyle."
         ) from error
+
+
+def _build_foreign(
+    architecture: str, arguments: dict[str, Any], content: bytes, directory: Path
+) -> ForeignSegmenter:
+    """Build a foreign segmenter from its file, or by running its factory."""
+    settings = dict(arguments)
+    origin = str(settings.pop("entry", directory / FOREIGN_FILES.get(architecture, WEIGHTS)))
+    network = build_entry(origin) if architecture == ENTRY else load_network(architecture, content, origin)
+    try:
+        return ForeignSegmenter(network, architecture, origin, **settings)
+    except TypeError as error:
+        raise CheckpointError(
+            f"arguments must fit {architecture}, got {arguments} ({directory}). "
+            "The model was made by another version of biostyle."
+        ) from error
+
+
+def _architecture(model: nn.Module) -> str:
+    """Name a model's architecture."""
+    if isinstance(model, ForeignSegmenter):
+        return model.architecture
+    return _CHAIN if isinstance(model, MatchingChain) else architecture_name(model)
+
+
+def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Copy a model's state, each tensor for itself; a foreign one may share them, or hold other things."""
+    state = model.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise CheckpointError(
+                f"model state must hold tensors alone, got {type(value).__name__} in {name} "
+                f"({type(model).__name__}). Export it as TorchScript or with torch.export instead."
+            )
+    return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+def _require(directory: Path, name: str) -> None:
+    """Refuse a directory that is no model."""
+    if not (directory / name).is_file():
+        raise CheckpointError(
+            f"model must be a directory with {CARD} and its weights, got no {name} ({directory}). "
+            "Point at a trained model."
+        )
 
 
 def _flatten(value: Any, key: str, tensors: dict[str, torch.Tensor]) -> Any:

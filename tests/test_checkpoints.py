@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from torch import nn
 
 from biostyle.checkpoints import CARD, WEIGHTS, load_model, load_state, save_model, save_state
 from biostyle.errors import CheckpointError, OutputError
+from biostyle.models.foreign import open_foreign
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.models.unet import UNet
+from tests.foreign_segmenters import ENTRY, write_exported, write_torchscript
 
 
 class CreatesAFile:
@@ -164,6 +167,61 @@ def test_refuses_weights_of_another_architecture(
     edit_card(model_directory, **changes)
     with pytest.raises(CheckpointError, match=reason):
         load_model(model_directory)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_torchscript, pytest.param(write_exported, marks=pytest.mark.slow)],
+    ids=["torchscript", "exported_program"],
+)
+def test_a_foreign_file_travels_with_its_model(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    suffix = "pt" if write is write_torchscript else "pt2"
+    original = write(tmp_path / f"mine.{suffix}")
+    segmenter = open_foreign(str(original), multiple=4)
+    save_model(tmp_path / "model", segmenter, preprocessing={}, training_data={"frames": []})
+    copy = tmp_path / "model" / f"model.{suffix}"
+    assert copy.read_bytes() == original.read_bytes()
+    original.unlink()
+    again, card = load_model(tmp_path / "model")
+    assert card["architecture"] == ("torchscript" if suffix == "pt" else "exported_program")
+    assert card["arguments"] == {"multiple": 4, "differentiable": True}
+    assert card["weights_sha256"] == hashlib.sha256(copy.read_bytes()).hexdigest()
+    images = torch.rand(2, 1, 17, 21)
+    assert torch.equal(again(images), segmenter(images))
+    save_model(tmp_path / "again", again, preprocessing={}, training_data={"frames": []})
+    save_model(tmp_path / "again", again, preprocessing={}, training_data={"frames": []})
+    for name in (CARD, copy.name):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+    copy.write_bytes(copy.read_bytes() + b"0")
+    with pytest.raises(
+        CheckpointError, match=rf"model\.{suffix} must have SHA-256 [0-9a-f]{{12}}…, got .*model\)"
+    ):
+        load_model(tmp_path / "model")
+    copy.unlink()
+    with pytest.raises(CheckpointError, match=rf"got no model\.{suffix} \(.*model\)"):
+        load_model(tmp_path / "model")
+
+
+def test_an_entry_is_made_again_with_the_weights_it_had(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    segmenter = open_foreign("tests.foreign_segmenters:Halving", multiple=2)
+    save_model(tmp_path / "model", segmenter, preprocessing={}, training_data={"frames": []})
+    again, card = load_model(tmp_path / "model")
+    assert (card["architecture"], card["arguments"]["entry"]) == ("entry", "tests.foreign_segmenters:Halving")
+    images = torch.rand(2, 1, 17, 21)
+    assert torch.equal(again(images), segmenter(images))
+    edit_card(tmp_path / "model", arguments={**card["arguments"], "entry": ENTRY})
+    with pytest.raises(CheckpointError, match=r"must hold the weights of entry, got Error.* \(.*model\)"):
+        load_model(tmp_path / "model")
+    edit_card(tmp_path / "model", arguments={**card["arguments"], "size": 3})
+    with pytest.raises(CheckpointError, match=r"arguments must fit entry, got .*'size': 3.* \(.*model\)"):
+        load_model(tmp_path / "model")
+
+
+def test_an_entry_with_more_than_tensors_is_refused(tmp_path: Path) -> None:
+    segmenter = open_foreign("tests.foreign_segmenters:WithState")
+    with pytest.raises(CheckpointError, match=r"tensors alone, got str in network\._extra_state"):
+        save_model(tmp_path / "model", segmenter, preprocessing={}, training_data={"frames": []})
 
 
 def test_a_nested_state_comes_back(tmp_path: Path) -> None:
