@@ -10,8 +10,10 @@ import hashlib
 import json
 import platform
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from biostyle.io.atomic import flush
 from biostyle.progress import Progress, SilentProgress
 
 RECORD, REQUEST = "artifact.json", "request.json"
+SETTLED_NS = 2_000_000_000
 PACKAGES = ("biostyle", "torch", "numpy", "scikit-image", "tifffile")
 
 
@@ -36,8 +39,7 @@ class BuildOptions:
     resume : bool
         Continue an interrupted training instead of refusing.
     replace : bool
-        Make a directory again when its request has changed, instead of refusing. The old one is deleted
-        only when the new one is complete.
+        Make a directory again when its request has changed; the old one goes when the new one is complete.
     dry_run : bool
         Report what would be made and make nothing.
     progress : Progress
@@ -190,10 +192,8 @@ def read_record(directory: Path) -> dict[str, Any]:
             f"input must be a finished directory with {RECORD}, got {error} ({directory}). "
             "Run the stage that makes it."
         ) from error
-    actual = _hash_files(directory)
-    actual.pop(RECORD)
-    if actual != expected:
-        altered = sorted(name for name in {*actual, *expected} if actual.get(name) != expected.get(name))
+    actual = {name: digest for name, digest in _hash_files(directory).items() if name != RECORD}
+    if altered := sorted(name for name in {*actual, *expected} if actual.get(name) != expected.get(name)):
         raise ChecksumError(
             f"{directory / altered[0]} must be as it was made, got a change in {len(altered)} file(s) "
             f"since {RECORD} was written. Delete {directory} and run the stage again."
@@ -222,7 +222,7 @@ def fingerprint(path: Path) -> str:
     if (path / RECORD).is_file():
         return read_record(path)["fingerprint"]
     if path.is_file():
-        return hash_file(path)
+        return _hash_once(path)
     if not path.is_dir():
         raise DataError(f"input must exist, got nothing there ({path}). Check the path.")
     return _digest(_hash_files(path))
@@ -254,12 +254,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def _request(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
     """Everything a result depends on, as it looks after a round trip through JSON."""
-    request = {
-        "stage": stage,
-        "settings": settings,
-        "inputs": {name: fingerprint(path) for name, path in inputs.items()},
-    }
-    return json.loads(json.dumps(request))
+    digests = {name: fingerprint(path) for name, path in inputs.items()}
+    return json.loads(json.dumps({"stage": stage, "settings": settings, "inputs": digests}))
 
 
 def _differences(out: Path, request: dict[str, Any]) -> list[str]:
@@ -302,11 +298,8 @@ def _open_partial(partial: Path, request: dict[str, Any], options: BuildOptions)
         shutil.rmtree(partial)
     partial.mkdir()
     write_json(partial / REQUEST, request)
-    return (
-        f"making; discarded an interrupted training with other {', '.join(differing)}"
-        if differing
-        else "making"
-    )
+    others = ", ".join(differing or [])
+    return f"making; discarded an interrupted training with other {others}" if others else "making"
 
 
 def _partial(out: Path) -> Path:
@@ -367,7 +360,20 @@ def _plan(
 def _hash_files(directory: Path) -> dict[str, str]:
     """SHA-256 of every file below a directory, by relative path, in order."""
     paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {path.relative_to(directory).as_posix(): hash_file(path) for path in paths}
+    return {path.relative_to(directory).as_posix(): _hash_once(path) for path in paths}
+
+
+@lru_cache(maxsize=65_536)
+def _remembered_hash(path: Path, state: tuple[int, ...]) -> str:
+    """SHA-256 of a file in one state."""
+    return hash_file(path)
+
+
+def _hash_once(path: Path) -> str:
+    """SHA-256, remembered in this process; a file written so lately that it could be again unnoticed is hashed anew."""
+    stat = path.stat()
+    state = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+    return _remembered_hash(path, state) if time.time_ns() - max(state[:2]) > SETTLED_NS else hash_file(path)
 
 
 def _digest(value: Any) -> str:

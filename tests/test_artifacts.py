@@ -18,6 +18,7 @@ from biostyle.artifacts import (
     versions,
     write_json,
 )
+from biostyle.data.cache import hash_file
 from biostyle.errors import (
     ArtifactMismatchError,
     ChecksumError,
@@ -373,3 +374,23 @@ def test_a_run_directory_must_not_hold_anything_else(tmp_path: Path) -> None:
         claim_run_directory(tmp_path, "demo", "", BuildOptions())
     with pytest.raises(OutputError, match=r"must be writable, got .+ \(.*thesis\.tex"):
         claim_run_directory(tmp_path / "thesis.tex" / "run", "demo", "", BuildOptions())
+
+
+def test_a_file_is_hashed_once_as_long_as_nothing_writes_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "raw").mkdir()
+    file = tmp_path / "raw" / "a.txt"
+    file.write_text("1")
+    hashed: list[Path] = []
+    monkeypatch.setattr("biostyle.artifacts.hash_file", lambda path: hashed.append(path) or hash_file(path))
+    first = [fingerprint(tmp_path / "raw") for _ in range(2)]
+    assert len(hashed) == 2  # just written: it could be written again without a trace
+    monkeypatch.setattr("biostyle.artifacts.SETTLED_NS", -1)
+    assert [fingerprint(tmp_path / "raw") for _ in range(3)] == [*first, first[0]]
+    assert len(hashed) == 3
+    state = file.stat()
+    file.write_text("2 and more")
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert fingerprint(tmp_path / "raw") != first[0]
+    assert len(hashed) == 4

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from biostyle import __version__
+from biostyle.cli.compare import compare
 from biostyle.cli.data import data
 from biostyle.cli.demo import demo
 from biostyle.cli.inspect import inspect
@@ -24,7 +25,7 @@ from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
     demo, run, data, fetch, prepare, train_segmenter, match, train_stylizer, select, predict, score, report,
-    inspect,
+    compare, inspect,
 )  # fmt: skip
 
 

@@ -206,8 +206,8 @@ def _panels(frames: list[_Frame], n_panels: int) -> list[Panel]:
         if frame.images is None:
             continue
         image = read_frame(frame.images)
-        stylised = read_frame(frame.stylized) if frame.stylized else None
-        panels.append(Panel(frame.image_id, image, stylised, **_read_masks(frame, image)))
+        stylized = read_frame(frame.stylized) if frame.stylized else None
+        panels.append(Panel(frame.image_id, image, stylized, **_read_masks(frame, image)))
     return panels
 
 

@@ -12,6 +12,7 @@ from biostyle.types import NDArray
 
 BEFORE = "before"
 AFTER = "after"
+CEILING = "ceiling"
 BASELINES = ("all_foreground", "all_background", "otsu")
 
 
@@ -25,19 +26,19 @@ class Panel:
         Frame, as named in the score tables.
     image : ndarray of shape (H, W)
         Frame of domain B, any numeric dtype; stretched for display only.
-    stylised : ndarray of shape (H, W) or None
+    stylized : ndarray of shape (H, W) or None
         The same frame in the style of A.
     before : ndarray of shape (H, W)
         Mask predicted on the frame as it is, 0 or 1.
     after : ndarray of shape (H, W) or None
-        Mask predicted on the stylised frame, 0 or 1.
+        Mask of the chosen candidate, 0 or 1.
     truth : ndarray of shape (H, W)
         Reference mask, 0 or 1; 255 where nobody annotated.
     """
 
     image_id: str
     image: NDArray
-    stylised: NDArray | None
+    stylized: NDArray | None
     before: NDArray
     after: NDArray | None
     truth: NDArray
@@ -61,7 +62,8 @@ class DomainResult:
         Frames there are.
     tables : mapping of str to DataFrame
         Per-image score tables by row name. ``"before"`` is required; ``"after"``, the trivial baselines
-        ``"all_foreground"``, ``"all_background"``, ``"otsu"`` and any other candidate are optional.
+        ``"all_foreground"``, ``"all_background"``, ``"otsu"``, the supervised ``"ceiling"``, which saw B's labels and
+        is never a candidate, and any other candidate are optional.
     panels : sequence of Panel
         Frames to show.
     losses : DataFrame or None
@@ -72,7 +74,11 @@ class DomainResult:
         The same kind of tables against further references, by reference and then by row name.
     choice : mapping or None
         How ``"after"`` was chosen without labels: ``chosen``, ``verdict``, ``reason``, and by candidate its
-        ``label_free`` score.
+        ``label_free`` score beside the measures it is made of; ``left_out``, if there, gives by candidate the reason
+        why it did not take part.
+    flags : sequence of mapping
+        One a frame: ``frame``, ``n_objects_before``, ``n_objects_after``, ``vanished``, ``appeared``, ``fraction`` and
+        ``flagged``, the reasons to look at it, of which there may be none.
     """
 
     name: str
@@ -86,6 +92,7 @@ class DomainResult:
     notes: Sequence[str] = ()
     secondary: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
     choice: Mapping[str, Any] | None = None
+    flags: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from biostyle.reporting.document import CEILING
 from biostyle.reporting.findings import effect
 from biostyle.types import NOT_ANNOTATED, NDArray
 
@@ -212,6 +213,8 @@ def overview_plot(domains: Mapping[str, Mapping[str, Any]], titles: Mapping[str,
             {"marker": "|", "color": INK, "markersize": 9, "label": "all foreground"},
             {"marker": "x", "color": INK, "markersize": 5, "label": "Otsu"},
         ]
+        if any(CEILING in domain for domain in domains.values()):
+            styles.append({"marker": "^", "color": INK, "markerfacecolor": "none", "label": "ceiling"})
         for style in styles:
             axes.plot([], [], linestyle="none", **style)
         figure.legend(loc="outside upper left", ncols=4, columnspacing=1.6, handletextpad=0.4)
@@ -221,10 +224,11 @@ def overview_plot(domains: Mapping[str, Mapping[str, Any]], titles: Mapping[str,
 def _overview_row(axes: Axes, row: int, domain: Mapping[str, Any]) -> None:
     """Draw one domain of the overview."""
     before = _number(domain["before"]["f_score"])
-    for name, marker, size in (("all_foreground", "|", 9), ("otsu", "x", 5)):
-        if name in domain["baselines"]:
-            score = _number(domain["baselines"][name]["f_score"])
-            axes.plot(score, row, marker=marker, markersize=size, color=INK, zorder=5)
+    marked = {**domain["baselines"], CEILING: domain.get(CEILING)}
+    for name, marker, size in (("all_foreground", "|", 9), ("otsu", "x", 5), (CEILING, "^", 6)):
+        if marked.get(name):
+            score = _number(marked[name]["f_score"])
+            axes.plot(score, row, marker=marker, markersize=size, color=INK, markerfacecolor="none", zorder=5)
     colour = {"better": BETTER, "worse": WORSE}.get(effect(domain), NEUTRAL)
     if "after" in domain:
         after = _number(domain["after"]["f_score"])

@@ -127,7 +127,7 @@ def _rejected(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator
 
 
 def _cautions(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
-    """Name the domains whose final score does not beat the best trivial mask."""
+    """Name the domains whose final score is not clearly above that of the best trivial mask."""
     for name, domain in summary["domains"].items():
         final = AFTER if AFTER in domain else BEFORE
         trivial = {
@@ -136,12 +136,18 @@ def _cautions(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator
             if row["f_score"] is not None
         }
         score = domain[final]["f_score"]
-        if trivial and score is not None and score <= max(trivial.values()):
-            best = max(trivial, key=lambda baseline: trivial[baseline])
+        if not trivial or score is None:
+            continue
+        best = max(trivial, key=lambda baseline: trivial[baseline])
+        compared = f"{final} scores {format_score(score)}, the trivial mask “{row_title(best)}”"
+        difference = domain.get("difference_to", {}).get(best, {"ci95": [None, None]})
+        low = difference["ci95"][0]
+        if score <= trivial[best]:
+            yield f"{titles[name]}: {compared} {format_score(trivial[best])}."
+        elif low is not None and low <= 0:
             yield (
-                f"{titles[name]}: {final} scores {format_score(score)}, "
-                f"the trivial mask “{row_title(best)}” "
-                f"{format_score(trivial[best])}."
+                f"{titles[name]}: {compared} {format_score(trivial[best])}; the interval of their paired difference, "
+                f"{format_interval(difference['ci95'], format_signed)}, holds 0."
             )
 
 

@@ -87,6 +87,7 @@ def _environment() -> Environment:
         score=tables.format_score,
         signed=tables.format_signed,
         interval=_interval,
+        measure=_measure,
         row_title=tables.row_title,
         md=_escape_markdown,
         svg_uri=lambda svg: _data_uri("image/svg+xml", svg.encode()),
@@ -105,6 +106,7 @@ def _content(report: Report, summary: dict[str, Any]) -> dict[str, Any]:
         "headline": findings.headline(summary, titles),
         "findings": findings.findings(summary, titles),
         "overview": tables.overview_rows(summary),
+        "race": tables.race_rows(summary),
         "published": list(dict.fromkeys(row for rows in (report.published or {}).values() for row in rows)),
         "overview_plot": figures.overview_plot(summary["domains"], titles),
         "settings": tables.flatten(report.settings),
@@ -128,6 +130,9 @@ def _domain(domain: DomainResult, summary: dict[str, Any]) -> dict[str, Any]:
         "effect": findings.effect(summary),
         "n_undefined": max(summary[name]["n_undefined"] for name in groups),
         "rows": tables.score_rows(summary),
+        "differences": tables.difference_rows(summary),
+        "measures": _measure_names(summary),
+        "flagged": [flag for flag in domain.flags if flag["flagged"]],
         "secondary": [
             (reference, list(rows.items())) for reference, rows in summary.get("secondary", {}).items()
         ],
@@ -147,8 +152,8 @@ def _tiles(panel: Panel, domain: DomainResult) -> list[dict[str, Any]]:
         return {"title": title, "png": figures.tile_png(pixels), "alt": alt, "detail": detail}
 
     tiles = [tile("Image", figures.stretch(panel.image), "frame as acquired, contrast stretched")]
-    if panel.stylised is not None:
-        tiles.append(tile("Stylised", figures.stretch(panel.stylised), "frame in the style of domain A"))
+    if panel.stylized is not None:
+        tiles.append(tile("Stylized", figures.stretch(panel.stylized), "frame in the style of domain A"))
     for name, pred in ((BEFORE, panel.before), (AFTER, panel.after)):
         if pred is not None:
             score = tables.format_score(_image_score(domain, name, panel.image_id))
@@ -166,6 +171,12 @@ def _image_score(domain: DomainResult, row: str, image_id: str) -> float | None:
     return None if found.empty else float(found.iloc[0])
 
 
+def _measure_names(summary: dict[str, Any]) -> list[str]:
+    """Name the label-free measures that candidates have, in their order."""
+    candidates = summary.get("candidates", {}).values()
+    return list(dict.fromkeys(name for row in candidates for name in row.get("measures", {})))
+
+
 def _first_baseline(rows: list[tuple[str, Any]]) -> str | None:
     """Name the first trivial baseline among rows, above which a rule is drawn."""
     return next((name for name, _ in rows if name in BASELINES), None)
@@ -174,6 +185,13 @@ def _first_baseline(rows: list[tuple[str, Any]]) -> str | None:
 def _interval(ci95: list[float | None], *, signed: bool = False) -> str:
     """Write an interval for a template."""
     return tables.format_interval(ci95, tables.format_signed if signed else tables.format_score)
+
+
+def _measure(value: Any) -> str:
+    """Write a label-free measure, whatever it counts."""
+    if value is None:
+        return tables.MISSING
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _data_uri(kind: str, content: bytes) -> Markup:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from biostyle.metrics.score_table import summarise
 from biostyle.metrics.statistics import paired_difference
-from biostyle.reporting.document import AFTER, BASELINES, BEFORE, DomainResult, Report
+from biostyle.reporting.document import AFTER, BASELINES, BEFORE, CEILING, DomainResult, Report
+from biostyle.reporting.race import gap_closed, summarise_race
 
 SCHEMA = 1
 ROW_TITLES = {
@@ -21,6 +22,10 @@ ROW_TITLES = {
     "otsu": "Otsu",
     "matching": "Matching only",
     "cyclegan": "CycleGAN",
+    "cyclegan_sa": "CycleGAN with S_A",
+    "retrain": "Retrained S_B",
+    "consensus": "Consensus",
+    CEILING: "Ceiling (B's labels)",
 }
 MISSING = "–"
 
@@ -65,17 +70,17 @@ def summarise_report(report: Report) -> dict[str, Any]:
 
 
 def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
-    """Summarise the rows, the paired difference and the further references of one domain."""
+    """Summarise the rows, the paired differences and the further references of one domain."""
     bootstrap = {"block_length": report.block_length, "n_resamples": report.n_resamples, "seed": report.seed}
 
     def rows(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         return {name: summarise(table, **bootstrap) for name, table in tables.items()}
 
-    def difference(row: str) -> dict[str, Any]:
-        before, after = (domain.tables[name].set_index("image_id")["f_score"] for name in (BEFORE, row))
-        sequences = [str(image_id).rpartition("_")[0] for image_id in before.index]
+    def difference(row: str, to: str = BEFORE) -> dict[str, Any]:
+        first, second = (domain.tables[name].set_index("image_id")["f_score"] for name in (to, row))
+        sequences = [str(image_id).rpartition("_")[0] for image_id in first.index]
         return paired_difference(
-            after.reindex(before.index).to_numpy(), before.to_numpy(), groups=sequences, **bootstrap
+            second.reindex(first.index).to_numpy(), first.to_numpy(), groups=sequences, **bootstrap
         )
 
     scores = rows(domain.tables)
@@ -85,35 +90,28 @@ def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
         "reference": domain.reference,
         BEFORE: scores.pop(BEFORE),
     }
+    baselines = {name: scores.pop(name) for name in BASELINES if name in scores}
     if AFTER in scores:
         out[AFTER] = scores.pop(AFTER)
         out["difference"] = difference(AFTER)
-    out["baselines"] = {name: scores.pop(name) for name in BASELINES if name in scores}
+        out["difference_to"] = {name: difference(AFTER, name) for name in baselines}
+    out["baselines"] = baselines
     scores = {name: {**row, "difference": difference(name)} for name, row in scores.items()}
+    ceiling = scores.pop(CEILING, None)
     if domain.choice:
-        out |= _choice(domain.choice, {BEFORE: out[BEFORE], **scores})
+        out |= summarise_race(domain.choice, {BEFORE: out[BEFORE], **scores})
     elif scores:
         out["candidates"] = scores
+    if ceiling:
+        out[CEILING] = ceiling
+        out["gap_closed"] = gap_closed(
+            *(out.get(name, {}).get("f_score") for name in (BEFORE, AFTER, CEILING))
+        )
+    if domain.flags:
+        out["flags"] = [dict(flag) for flag in domain.flags]
     if domain.secondary:
         out["secondary"] = {reference: rows(tables) for reference, tables in domain.secondary.items()}
     return out
-
-
-def _choice(choice: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the label-free choice beside the labelled oracle, which nobody could have chosen without truth."""
-    label_free = {name: found["label_free"] for name, found in choice["candidates"].items()}
-    candidates = {name: {**row, "label_free": label_free.get(name)} for name, row in scores.items()}
-    known = {name: row["f_score"] for name, row in scores.items() if row["f_score"] is not None}
-    oracle = max(known, key=lambda name: known[name]) if known else None
-    chosen = known.get(choice["chosen"])
-    return {
-        "candidates": candidates,
-        "chosen": choice["chosen"],
-        "verdict": choice["verdict"],
-        "reason": choice["reason"],
-        "oracle": oracle,
-        "regret": None if oracle is None or chosen is None else known[oracle] - chosen,
-    }
 
 
 def overview_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any] | None]]]:
@@ -127,13 +125,14 @@ def overview_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[dict[str, 
     Returns
     -------
     list of (str, list)
-        Row name and one summary row, or None, a domain: before, after, difference, candidates, baselines.
+        Row name and one summary row, or None, a domain: before, after, difference, candidates, ceiling, baselines.
     """
     domains = list(summary["domains"].values())
-    merged = [{**domain, **domain.get("candidates", {}), **domain["baselines"]} for domain in domains]
-    candidates = dict.fromkeys(name for domain in domains for name in domain.get("candidates", {}))
+    scored = [_scored_candidates(domain) for domain in domains]
+    merged = [{**domain, **rows, **domain["baselines"]} for domain, rows in zip(domains, scored, strict=True)]
+    candidates = dict.fromkeys(name for rows in scored for name in rows)
     candidates.pop(BEFORE, None)
-    names = (BEFORE, AFTER, "difference", *candidates, *BASELINES)
+    names = (BEFORE, AFTER, "difference", *candidates, CEILING, *BASELINES)
     rows = [(name, [domain.get(name) for domain in merged]) for name in names]
     return [(name, cells) for name, cells in rows if any(cells)]
 
@@ -151,8 +150,63 @@ def score_rows(domain: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     list of (str, dict)
         Row name and its summary.
     """
-    rows = {name: domain[name] for name in (BEFORE, AFTER) if name in domain}
-    return list({**rows, **domain.get("candidates", {}), **domain["baselines"]}.items())
+    rows = {name: domain[name] for name in (BEFORE, AFTER) if name in domain} | _scored_candidates(domain)
+    rows |= {CEILING: domain[CEILING]} if CEILING in domain else {}
+    return list({**rows, **domain["baselines"]}.items())
+
+
+def race_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Write down how the race went, with domains as columns.
+
+    Parameters
+    ----------
+    summary : mapping
+        What :func:`summarise_report` returns.
+
+    Returns
+    -------
+    list of (str, list of str)
+        What it is, and a text a domain: the choice, the verdict, the oracle, the regret, the part of the gap to the
+        ceiling that was closed, and how many frames are flagged; only what some domain has.
+    """
+    domains = list(summary["domains"].values())
+
+    def flagged(domain: Mapping[str, Any]) -> str:
+        flags = domain.get("flags", [])
+        return f"{sum(bool(flag['flagged']) for flag in flags)} of {len(flags)}" if flags else MISSING
+
+    rows = [
+        ("Chosen without labels", [row_title(domain.get("chosen", MISSING)) for domain in domains]),
+        ("Verdict", [domain.get("verdict", MISSING) for domain in domains]),
+        ("Oracle", [row_title(domain.get("oracle") or MISSING) for domain in domains]),
+        ("Regret", [format_score(domain.get("regret")) for domain in domains]),
+        ("Gap closed", [format_score(domain.get("gap_closed")) for domain in domains]),
+        ("Flagged frames", [flagged(domain) for domain in domains]),
+    ]
+    return [(name, cells) for name, cells in rows if any(cell != MISSING for cell in cells)]
+
+
+def difference_rows(domain: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """List the paired differences between the chosen mask and what it has to beat.
+
+    Parameters
+    ----------
+    domain : mapping
+        One value of ``summary["domains"]``.
+
+    Returns
+    -------
+    list of (str, dict)
+        Row name and the difference of ``after`` to it; empty where there is no ``after``.
+    """
+    if "difference" not in domain:
+        return []
+    return [(BEFORE, domain["difference"]), *domain["difference_to"].items()]
+
+
+def _scored_candidates(domain: Mapping[str, Any]) -> dict[str, Any]:
+    """Candidates of one domain that there are score tables of."""
+    return {name: row for name, row in domain.get("candidates", {}).items() if "ci95" in row}
 
 
 def per_image(domain: DomainResult) -> pd.DataFrame:

@@ -16,6 +16,14 @@ from biostyle.artifacts import BuildOptions, build, fingerprint, versions
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared, spread
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import labels_to_mask, read_labels
+from biostyle.metrics.structure import (
+    FlagSettings,
+    change_reasons,
+    foreground_fraction,
+    fraction_reasons,
+    plausible_fractions,
+    structure_change,
+)
 from biostyle.reporting.document import DomainResult, Panel, Report
 from biostyle.reporting.render import write_report
 from biostyle.stages.predict import result_path
@@ -41,6 +49,8 @@ class DomainDirectories:
         Where the ``history.csv`` to draw is: the stylizer's, or the segmenter's for domain A.
     choice : Path or None
         The choice among the candidates.
+    deterministic : Path or None
+        Predictions of the deterministic candidate, to compare those of a learned one with.
     """
 
     prepared: Path
@@ -49,6 +59,7 @@ class DomainDirectories:
     after: Path | None = None
     training: Path | None = None
     choice: Path | None = None
+    deterministic: Path | None = None
 
 
 def report(
@@ -75,7 +86,8 @@ def report(
     pipeline : str
         Name of the pipeline.
     config : dict
-        The resolved configuration, with ``seed``, ``score`` and ``report``.
+        The resolved configuration, with ``seed``, ``score`` and ``report``; ``domain_a``, ``domains.NAME.title`` and
+        ``report.flags`` are used where they are there.
     command : str
         Command line to print; not part of the request.
     published : mapping or None
@@ -96,11 +108,21 @@ def report(
     }
 
     def work(partial: Path) -> None:
+        flag_settings = FlagSettings.model_validate(config["report"].get("flags", {}))
+        annotated = domains.get(config.get("domain_a", ""))
+        plausible = plausible_fractions(_fractions(annotated.prepared) if annotated else [], flag_settings)
+        titles = {name: settings["title"] for name, settings in config.get("domains", {}).items()}
         document = Report(
             title=title,
             pipeline=pipeline,
             domains=[
-                _domain_result(name, directories, config["report"]["n_panels"])
+                _domain_result(
+                    name,
+                    directories,
+                    title=titles.get(name),
+                    n_panels=config["report"]["n_panels"],
+                    flags=_flags(directories, plausible, flag_settings),
+                )
                 for name, directories in domains.items()
             ],
             settings=config,
@@ -131,7 +153,14 @@ def describe_machine() -> str:
     return f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} CPU threads"
 
 
-def _domain_result(name: str, directories: DomainDirectories, n_panels: int) -> DomainResult:
+def _domain_result(
+    name: str,
+    directories: DomainDirectories,
+    *,
+    title: str | None,
+    n_panels: int,
+    flags: list[dict[str, Any]],
+) -> DomainResult:
     """Read everything one domain's section needs."""
     domain = load_prepared(directories.prepared)
     reference, tables, notes = read_scores(directories.scores)
@@ -139,7 +168,7 @@ def _domain_result(name: str, directories: DomainDirectories, n_panels: int) -> 
     history = directories.training / "history.csv" if directories.training else None
     return DomainResult(
         name=name,
-        title=domain.title,
+        title=title or domain.title,
         reference=reference,
         n_scored=len(rows),
         n_frames=len(domain.rows),
@@ -149,7 +178,45 @@ def _domain_result(name: str, directories: DomainDirectories, n_panels: int) -> 
         notes=notes,
         secondary=tables,
         choice=read_choice(directories.choice) if directories.choice else None,
+        flags=flags,
     )
+
+
+def _fractions(prepared_a: Path) -> list[float]:
+    """Foreground fractions of A's training masks."""
+    domain = load_prepared(prepared_a)
+    return [foreground_fraction(domain.read_truth(row)[0]) for row in domain.with_truth("train")]
+
+
+def _flags(
+    directories: DomainDirectories, plausible: tuple[float, float], settings: FlagSettings
+) -> list[dict[str, Any]]:
+    """Compare the chosen candidate's mask of every test frame with what other masks show, without truth."""
+    before, after = directories.before, directories.after
+    if after is None:
+        return []
+    deterministic = None if directories.deterministic in (before, after) else directories.deterministic
+    flags = []
+    for row in load_prepared(directories.prepared).frames("test"):
+        mask = read_labels(result_path(after, row))
+        change = structure_change(read_labels(result_path(before, row)), mask, settings)
+        fraction = foreground_fraction(mask)
+        reasons = change_reasons(change, "without adaptation", settings)
+        if deterministic:
+            matched = structure_change(read_labels(result_path(deterministic, row)), mask, settings)
+            reasons += change_reasons(matched, "by deterministic matching", settings)
+        flags.append(
+            {
+                "frame": row.frame_id,
+                "n_objects_before": change.n_before,
+                "n_objects_after": change.n_after,
+                "vanished": change.vanished,
+                "appeared": change.appeared,
+                "fraction": fraction,
+                "flagged": reasons + fraction_reasons(fraction, plausible, settings),
+            }
+        )
+    return flags
 
 
 def _panel(
@@ -165,7 +232,7 @@ def _panel(
     return Panel(
         image_id=row.frame_id,
         image=domain.read_image(row),
-        stylised=read_frame(stylized) if stylized and stylized.is_file() else None,
+        stylized=read_frame(stylized) if stylized and stylized.is_file() else None,
         before=mask(directories.before),
         after=mask(after) if after else None,
         truth=domain.read_truth(row, reference)[0],

@@ -64,6 +64,21 @@ class SessionSettings(BaseModel):
     sample_every: int = Field(200, ge=0)
     checkpoint_every: int = Field(100, ge=1)
 
+    def request(self) -> dict[str, Any]:
+        """Return what the trained weights depend on, for a stage's request.
+
+        Returns
+        -------
+        dict
+            Every setting but the intervals at which something is written down, as JSON holds it.
+
+        Examples
+        --------
+        >>> SessionSettings(n_steps=5, log_every=1).request()
+        {'n_steps': 5}
+        """
+        return self.model_dump(mode="json", exclude={"log_every", "sample_every", "checkpoint_every"})
+
 
 class TrainingSession:
     """Count steps, write history, samples and checkpoints, and stop at a step boundary when asked to.

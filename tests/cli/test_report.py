@@ -58,7 +58,7 @@ def test_folders_in_report_out(folders: Path) -> None:
     page = (folders / "report" / "index.html").read_text(encoding="utf-8")
     assert "My masks" in page
     assert page.count('<figure class="panel">') == 2
-    assert "Stylised" in page
+    assert "Stylized" in page
     assert not (folders / "report.partial").exists()
 
 

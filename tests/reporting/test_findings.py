@@ -79,3 +79,20 @@ def test_a_candidate_that_would_have_hurt_is_named(report: Report, domain_b: Dom
     assert ("rejected", "ZEISS: CycleGAN would have given 0.369 instead of 0.787.") in findings.findings(
         summary, TITLES
     )
+
+
+def test_a_trivial_mask_that_is_not_clearly_beaten_is_named(report: Report, domain_b: DomainResult) -> None:
+    after = domain_b.tables["after"]
+    f_score = after["f_score"] + [0.25, 0.25, 0.25, -0.125, -0.125, -0.125]
+    near = {"before": domain_b.tables["before"], "after": after.assign(f_score=f_score), "otsu": after}
+    summary = tables.summarise_report(_with_domain(report, replace(domain_b, tables=near)))
+    low, high = summary["domains"]["zeiss"]["difference_to"]["otsu"]["ci95"]
+    assert low < 0 < high
+    kind, text = findings.findings(summary, TITLES)[-1]
+    assert kind == "caution"
+    assert (
+        "after scores 0.432, the trivial mask “Otsu” 0.369; the interval of their paired difference" in text
+    )
+    far = {**near, "after": after.assign(f_score=after["f_score"] + 0.125)}
+    summary = tables.summarise_report(_with_domain(report, replace(domain_b, tables=far)))
+    assert "caution" not in dict(findings.findings(summary, TITLES))

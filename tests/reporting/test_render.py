@@ -8,12 +8,14 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from biostyle.errors import OutputError
 from biostyle.reporting.document import DomainResult, Report
 from biostyle.reporting.render import FILES, write_report
+from biostyle.reporting.tables import MISSING
 
 HOSTILE = '<script>alert("x")</script>|*a*\n'
 
@@ -42,6 +44,14 @@ def parse(path: Path) -> Page:
     page.feed(path.read_text(encoding="utf-8"))
     assert page.open == []
     return page
+
+
+def check_tables(markdown: str) -> None:
+    """Every table has a header, and as many cells in every row."""
+    for block in re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE):
+        lines = block.replace("\\|", "").splitlines()
+        assert set(lines[1]) <= set("|-"), lines[1]
+        assert len({line.count("|") for line in lines}) == 1, block
 
 
 def test_writes_four_files_and_returns_the_page(report: Report, tmp_path: Path) -> None:
@@ -109,10 +119,7 @@ def test_markdown_has_the_same_numbers_in_whole_tables(report: Report, tmp_path:
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "**Translation hurt in ZEISS.**" in text
     assert "| After, published | – | 0.247 |" in text
-    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-        lines = block.splitlines()
-        assert set(lines[1]) <= set("|-"), lines[1]
-        assert len({line.count("|") for line in lines}) == 1, block
+    check_tables(text)
 
 
 def test_the_choice_is_shown_where_there_was_one(
@@ -122,19 +129,69 @@ def test_the_choice_is_shown_where_there_was_one(
         "chosen": "cyclegan",
         "verdict": "adopt with care",
         "reason": "It rises <a little>.",
-        "candidates": {"before": {"label_free": 0.123}, "cyclegan": {"label_free": 0.456}},
+        "candidates": {
+            "before": {"label_free": 0.123, "agreement": 0.5},
+            "cyclegan": {"label_free": 0.456, "agreement": None, "n_kept": 7},
+            "checkpoint": {"label_free": 0.311, "agreement": 0.0625},
+        },
+        "left_out": {"retrain": "the segmenter <S> is not differentiable."},
     }
-    tables = {**domain_b.tables, "cyclegan": domain_b.tables["after"]}
+    ceiling = domain_b.tables["before"].assign(f_score=0.889)
+    tables = {**domain_b.tables, "cyclegan": domain_b.tables["after"], "ceiling": ceiling}
     domains = [report.domains[0], replace(domain_b, tables=tables, choice=choice)]
     page = write_report(replace(report, domains=domains), tmp_path).read_text(encoding="utf-8")
     parse(tmp_path / "index.html")
-    assert page.count("Chosen without labels: cyclegan") == 1
+    assert page.count("Chosen without labels: CycleGAN") == 1
     assert "<strong>adopt with care</strong>. It rises &lt;a little&gt;." in page
-    for number in ("0.123", "0.456"):
-        assert f"<td>{number}</td>" in page
+    for words in ("0.123", "0.456", "0.311", "oracle", "0.0625", "7", MISSING):
+        assert f"<td>{words}</td>" in page
+    assert "Retrained S_B did not take part: the segmenter &lt;S&gt; is not differentiable." in page
+    assert re.search(
+        r"The chosen candidate closes -4\.\d\d\d of the gap between before and the ceiling", page
+    )
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    check_tables(text)
     assert "Chosen without labels: **CycleGAN**. Verdict: **adopt with care**." in text
-    assert "takes Before; the regret is 0.418." in text
+    assert re.search(r"\| Before \| 0.123 \| 0.787 \| [^|]+ \| – \| – \| oracle \| 0.000 \|", text)
+    assert re.search(r"\| CycleGAN \(chosen\) \| 0.456 \| 0.369 \|.*\|  \| 0.418 \|", text)
+    assert "| Regret | – | 0.418 |" in text
+    assert re.search(r"\| Ceiling \(B's labels\) \| – \| 0.889 \|.*\| \| – \|", text)
+
+
+def test_the_differences_to_trivial_masks_are_shown(report: Report, tmp_path: Path) -> None:
+    page = write_report(report, tmp_path).read_text(encoding="utf-8")
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert re.search(r"\| Otsu \| −0.202 \| −0.2\d\d to −0.1\d\d \| 6 \|", text)
+    assert re.search(r'<th scope="row">All foreground</th><td>−0.5\d\d</td>', page)
+
+
+def test_only_flagged_frames_are_listed(report: Report, domain_b: DomainResult, tmp_path: Path) -> None:
+    flag = {"n_objects_before": 4, "n_objects_after": 3, "vanished": 1, "appeared": 0, "fraction": 0.0625}
+    flags = [
+        {"frame": "01_t000", **flag, "flagged": ["1 of 4 objects <vanished>", "the mask | is all but empty"]},
+        {"frame": "01_t777", **flag, "flagged": []},
+    ]
+
+    def write(flags: list[dict[str, Any]]) -> tuple[str, str]:
+        domains = [report.domains[0], replace(domain_b, flags=flags)]
+        page = write_report(replace(report, domains=domains), tmp_path).read_text(encoding="utf-8")
+        parse(tmp_path / "index.html")
+        text = (tmp_path / "report.md").read_text(encoding="utf-8")
+        check_tables(text)
+        return page, text
+
+    page, text = write(flags)
+    assert "1 of 2 test frames is flagged" in page
+    assert "1 of 4 objects &lt;vanished&gt;; the mask | is all but empty" in page
+    assert (
+        "| 01_t000 | 4 | 3 | 1 | 0 | 0.062 | 1 of 4 objects \\<vanished\\>; the mask \\| is all but empty |"
+        in text
+    )
+    assert "01_t777" not in page + text
+    assert "| Flagged frames | – | 1 of 2 |" in text
+    page, text = write(flags[1:])
+    for said in (page, text):
+        assert "None of the 1 test frames is flagged." in said
 
 
 def test_names_are_escaped(report: Report, domain_b: DomainResult, tmp_path: Path) -> None:

@@ -105,6 +105,70 @@ def test_a_choice_is_put_beside_the_oracle(report: Report, domain_b: DomainResul
     ]  # fmt: skip
 
 
+def test_the_ceiling_is_no_candidate(report: Report, domain_b: DomainResult) -> None:
+    raced = with_choice(domain_b, "matching")
+    best = raced.tables["before"].assign(f_score=raced.tables["before"]["f_score"] + 0.1875)
+    ceiling = replace(raced, tables={**raced.tables, "after": raced.tables["matching"], "ceiling": best})
+    summary = tables.summarise_report(with_domain(report, ceiling))
+    zeiss = summary["domains"]["zeiss"]
+    assert "ceiling" not in zeiss["candidates"]
+    assert (zeiss["oracle"], zeiss["regret"]) == ("matching", 0)
+    assert zeiss["ceiling"]["difference"]["value"] == pytest.approx(0.1875)
+    assert zeiss["gap_closed"] == pytest.approx(0.125 / 0.1875)
+    names = [name for name, _ in tables.score_rows(zeiss)]
+    assert names == [
+        "before", "after", "matching", "cyclegan", "ceiling", "all_foreground", "all_background", "otsu",
+    ]  # fmt: skip
+    assert names[4] in dict(tables.overview_rows(summary))
+
+
+def test_a_ceiling_needs_no_choice(report: Report, domain_b: DomainResult) -> None:
+    domain = replace(
+        domain_b, tables={"before": domain_b.tables["after"], "ceiling": domain_b.tables["before"]}
+    )
+    zeiss = tables.summarise_report(with_domain(report, domain))["domains"]["zeiss"]
+    assert zeiss["gap_closed"] is None
+    assert "candidates" not in zeiss
+
+
+def test_after_is_compared_with_every_trivial_mask(report: Report, domain_b: DomainResult) -> None:
+    zeiss = tables.summarise_report(report)["domains"]["zeiss"]
+    assert list(zeiss["difference_to"]) == ["all_foreground", "all_background", "otsu"]
+    for name, difference in zeiss["difference_to"].items():
+        expected = (domain_b.tables["after"]["f_score"] - domain_b.tables[name]["f_score"]).mean()
+        assert difference["value"] == pytest.approx(expected)
+        low, high = difference["ci95"]
+        assert low < expected < high
+    rows = tables.difference_rows(zeiss)
+    assert [name for name, _ in rows] == ["before", *zeiss["difference_to"]]
+    assert tables.difference_rows(tables.summarise_report(report)["domains"]["nikon"]) == []
+
+
+def test_the_race_has_a_column_a_domain(report: Report, domain_b: DomainResult) -> None:
+    flags = [{"frame": "01_t000", "flagged": ["why"]}, {"frame": "01_t001", "flagged": []}]
+    raced = replace(with_choice(domain_b, "cyclegan"), flags=flags)
+    summary = tables.summarise_report(replace(report, domains=[report.domains[0], raced]))
+    assert summary["domains"]["zeiss"]["flags"] == flags
+    assert "flags" not in summary["domains"]["nikon"]
+    rows = dict(tables.race_rows(summary))
+    assert rows["Chosen without labels"] == ["–", "CycleGAN"]
+    assert rows["Oracle"] == ["–", "Matching only"]
+    assert rows["Flagged frames"] == ["–", "1 of 2"]
+    assert "Gap closed" not in rows
+    assert tables.race_rows(tables.summarise_report(report)) == []
+
+
+def test_a_candidate_without_predictions_has_no_row_of_scores(report: Report, domain_b: DomainResult) -> None:
+    raced = with_choice(domain_b, "cyclegan")
+    raced = replace(raced, tables={name: table for name, table in raced.tables.items() if name != "matching"})
+    summary = tables.summarise_report(with_domain(report, raced))
+    zeiss = summary["domains"]["zeiss"]
+    assert zeiss["candidates"]["matching"]["label_free"] == 0.95
+    assert zeiss["oracle"] == "before"
+    for rows in (tables.score_rows(zeiss), tables.overview_rows(summary)):
+        assert "matching" not in dict(rows)
+
+
 def test_the_regret_of_the_oracle_is_nothing(report: Report, domain_b: DomainResult) -> None:
     summary = tables.summarise_report(with_domain(report, with_choice(domain_b, "matching")))
     assert summary["domains"]["zeiss"]["regret"] == 0

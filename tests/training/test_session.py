@@ -130,3 +130,9 @@ def test_refuses_a_broken_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "resume" / "state.safetensors").write_bytes(b"cut short")
     with pytest.raises(CheckpointError, match=r"must be readable, got .* \(.*state\.safetensors\)"):
         TrainingSession(tmp_path, settings(), {})
+
+
+def test_when_something_is_written_down_is_no_part_of_a_request() -> None:
+    one, other = settings(), settings(log_every=1, sample_every=7, checkpoint_every=9)
+    assert one.request() == other.request() == {"n_steps": 10}
+    assert settings(n_steps=11).request() != one.request()

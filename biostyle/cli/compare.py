@@ -1,0 +1,55 @@
+"""The verb ``compare``: several runs of one pipeline, usually with different seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(short_help="Mean and spread of several runs' scores.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Write comparison.md and comparison.json there."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON and nothing else.")
+def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Compare the scores of runs of the same pipeline, such as three that differ in their seed.
+
+    Each RUN is the directory of a run or of a report, or a summary.json. For every domain and row the mean over the runs,
+    the standard deviation, the smallest and the largest score are given, and what each run has chosen.
+    """
+    import json
+
+    from biostyle.errors import PairingError
+    from biostyle.io.atomic import write_atomically
+    from biostyle.reporting.comparison import compare_runs, comparison_markdown
+
+    if twice := [run for run in runs if [path.resolve() for path in runs].count(run.resolve()) > 1]:
+        raise PairingError(f"each run must be given once, got {twice[0]} twice. Name different runs.")
+    comparison = compare_runs({str(run): _read_summary(run) for run in runs})
+    markdown, text = comparison_markdown(comparison), json.dumps(comparison, indent=2) + "\n"
+    if out is not None:
+        write_atomically(out / "comparison.md", markdown.encode())
+        write_atomically(out / "comparison.json", text.encode())
+    click.echo(text if as_json else markdown, nl=False)
+
+
+def _read_summary(run: Path) -> dict[str, Any]:
+    """Read the summary of a run, wherever below the given path it is."""
+    import json
+
+    from biostyle.errors import DataError
+
+    places = [run, run / "summary.json", run / "report" / "summary.json"]
+    path = next((place for place in places if place.is_file()), places[-1])
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        for key in ("pipeline", "domains"):
+            summary[key]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"run must hold a report's summary.json, got {error!r} ({path}). Name a finished run or report."
+        ) from error
+    return summary
