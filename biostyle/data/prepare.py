@@ -9,6 +9,8 @@
     ├── frames.csv                 one row a frame; paths relative to OUT, empty where there is no mask
     └── domain.json                title, folder, split mode, counts, derivation, training frames without mask
 
+Challenge folders are divided into training and test; a plain folder is all training or all test.
+
 Every later stage reads this layout, so bad input is met here and nowhere else.
 """
 
@@ -23,7 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 
 from biostyle.data.sources.cell_tracking import Frame, read_sequences
-from biostyle.data.splits import Part, SplitSettings, assign_splits
+from biostyle.data.sources.folder import read_folder
+from biostyle.data.splits import Part, Split, SplitSettings, assign_splits
 from biostyle.errors import ImageError, MaskError, OutputError
 from biostyle.io.frames import read_frame, write_frame
 from biostyle.io.labels import read_labels, write_labels
@@ -147,27 +150,63 @@ def prepare_domain(
     frames = read_sequences(folder)
     decided = assign_splits(frames, split, str(folder))
     train = [frame for frame in frames if decided.assignment[frame.frame_id] == "train"]
-    without_mask = [frame.frame_id for frame in train if frame.gold is None and frame.silver is None]
-    if require_train_masks and len(without_mask) == len(train):
+    if require_train_masks and not any(frame.gold or frame.silver for frame in train):
         raise MaskError(
             f"training frames must have masks, got none for {len(train)} frames ({folder}). "
             f"Add {train[0].sequence}_ST/SEG or {train[0].sequence}_GT/SEG."
         )
-    out = Path(out)
-    rows = [
-        _prepare_frame(frame, decided.assignment[frame.frame_id], settings.derive, out) for frame in frames
-    ]
+    _write_domain(Path(out), frames, decided, settings)
+
+
+def prepare_folder(images: Path, masks: Path | None, out: Path, *, name: str, part: Part) -> None:
+    """Check a plain folder and write it in the layout every later stage reads; its frames are not divided.
+
+    Parameters
+    ----------
+    images : Path
+        Folder of images; only read.
+    masks : Path or None
+        Folder of their masks, for all or some of them.
+    out : Path
+        Directory to write to; created if it is missing.
+    name : str
+        What its frames are known by across domains.
+    part : {"train", "test"}
+        What all of them are for.
+
+    Raises
+    ------
+    ImageError
+        If a frame cannot be used, for example because it is in colour.
+    MaskError
+        If a mask cannot be used.
+    PairingError
+        If there is no image, a name occurs twice, or a mask has no image.
+    OutputError
+        If the directory cannot be written.
+    """
+    frames = read_folder(images, masks)
+    undivided = Split("none", {frame.frame_id: part for frame in frames})
+    title = "/".join(images.resolve().parts[-2:])
+    _write_domain(Path(out), frames, undivided, DomainSettings(folder=name, title=title))
+
+
+def _write_domain(out: Path, frames: list[Frame], split: Split, settings: DomainSettings) -> None:
+    """Copy the frames and write the tables."""
+    parts = split.assignment
+    rows = [_prepare_frame(frame, parts[frame.frame_id], settings.derive, out) for frame in frames]
+    train = [frame for frame in frames if parts[frame.frame_id] == "train"]
     summary = {
         "title": settings.title,
         "folder": settings.folder,
-        "split_mode": decided.mode,
+        "split_mode": split.mode,
         "n_frames": len(frames),
         "n_train": len(train),
-        "n_test": len([part for part in decided.assignment.values() if part == "test"]),
+        "n_test": len([part for part in parts.values() if part == "test"]),
         "n_gold": len([frame for frame in frames if frame.gold]),
         "n_silver": len([frame for frame in frames if frame.silver]),
         "derive": settings.derive.model_dump() if settings.derive else None,
-        "without_mask": without_mask,
+        "without_mask": [frame.frame_id for frame in train if frame.gold is None and frame.silver is None],
     }
     _write_tables(out, rows, summary)
 

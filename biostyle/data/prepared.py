@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
 from biostyle.data.splits import Part
-from biostyle.errors import ImageError, MaskError
+from biostyle.errors import ImageError, MaskError, SplitError
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.types import NDArray
@@ -67,9 +67,9 @@ class PreparedDomain:
     title : str
         Name in tables and figures.
     folder : str
-        Name of the challenge folder it came from.
+        What its frames are known by across domains: the name of the challenge folder, or another.
     split_mode : str
-        ``"sequence"`` or ``"block"``.
+        ``"sequence"``, ``"block"``, or ``"none"`` where all frames are for the same thing.
     rows : tuple of PreparedFrame
         Every frame, in order of sequence and number.
     """
@@ -218,6 +218,31 @@ def spread(rows: list[Row], n: int) -> list[Row]:
     """
     n = min(n, len(rows))
     return [rows[(2 * position + 1) * len(rows) // (2 * n)] for position in range(n)]
+
+
+def check_unseen(scored: PreparedDomain, annotated: PreparedDomain) -> None:
+    """Check that no frame to be scored is one whose mask may have been learned from.
+
+    Parameters
+    ----------
+    scored : PreparedDomain
+        Frames to be scored.
+    annotated : PreparedDomain
+        Frames with masks to learn from, in any folder and under any name.
+
+    Raises
+    ------
+    SplitError
+        If a frame with the same pixels is in both.
+    """
+    seen = {row.image.read_bytes() for row in annotated.rows if row.gold or row.silver}
+    shared = [row.frame_id for row in scored.rows if row.image.read_bytes() in seen]
+    if shared:
+        shown = ", ".join(shared[:5]) + (", …" if len(shared) > 5 else "")
+        raise SplitError(
+            f"frames to be scored must not be among the annotated ones, got {len(shared)} in both: {shown} "
+            f"({scored.title}, {annotated.title}). Leave out the masks of these frames, or take other frames."
+        )
 
 
 def load_prepared(directory: Path) -> PreparedDomain:

@@ -78,13 +78,13 @@ class Split:
 
     Attributes
     ----------
-    mode : {"sequence", "block"}
-        The rule that was used.
+    mode : {"sequence", "block", "none"}
+        The rule that was used; ``none`` where all frames are for the same thing.
     assignment : dict of str to {"train", "test", "unused"}
         The part of each frame, by frame id.
     """
 
-    mode: Literal["sequence", "block"]
+    mode: Literal["sequence", "block", "none"]
     assignment: dict[str, Part]
 
 

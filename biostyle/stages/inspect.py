@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -13,11 +12,12 @@ from pydantic import BaseModel, ConfigDict
 from biostyle.artifacts import BuildOptions, build, write_json
 from biostyle.checkpoints import load_model
 from biostyle.data.preprocessing import Preprocessing
+from biostyle.data.sources.folder import find_reference, pair_masks
 from biostyle.devices import resolve_device
 from biostyle.inference import segment_frame
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import read_labels
-from biostyle.io.pairing import Pair, files_by_id, pair_by_id
+from biostyle.io.pairing import files_by_id
 from biostyle.matching.fingerprint import DomainFingerprint, fingerprint_domain
 from biostyle.matching.plan import Plan, PlanOverrides, plan_matching
 from biostyle.types import NDArray
@@ -187,7 +187,7 @@ def find_masks(images: Path) -> Path | None:
     Path or None
         The same folder where it holds ``NN_ST/SEG`` or ``NN_GT/SEG``, else None.
     """
-    return images if _reference(images) else None
+    return images if find_reference(images) else None
 
 
 class _Predictor:
@@ -224,21 +224,9 @@ def _choose_frames(source: ImageSource, n_frames: int) -> list[tuple[Path, Path 
     if source.masks is None:
         pairs = [(image, None) for image in files_by_id(source.images, "image").values()]
     else:
-        pairs = [(pair.prediction, pair.truth) for pair in _pair(source.images, source.masks)]
+        pairs = list(pair_masks(source.images, source.masks))
     n = min(n_frames, len(pairs))
     return [pairs[(2 * i + 1) * len(pairs) // (2 * n)] for i in range(n)]
-
-
-def _pair(images: Path, masks: Path) -> list[Pair]:
-    """Pair images with masks; the silver reference is complete and therefore preferred."""
-    return pair_by_id(images, masks, sparse_truth=True, reference=_reference(masks), role="image")
-
-
-def _reference(folder: Path) -> Literal["silver", "gold"] | None:
-    """Name the better of the references that a challenge tree holds."""
-    if any(folder.rglob("*_ST/SEG/*.tif")):
-        return "silver"
-    return "gold" if any(folder.rglob("*_GT/SEG/*.tif")) else None
 
 
 def _read_mask(path: Path | None, image: NDArray) -> NDArray | None:

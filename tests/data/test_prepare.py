@@ -20,6 +20,7 @@ from biostyle.data.prepare import (
     DomainSettings,
     derive_image,
     prepare_domain,
+    prepare_folder,
 )
 from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated import simulate_pair
@@ -257,6 +258,33 @@ def test_too_few_frames_to_split_are_named(data_root: Path, tmp_path: Path) -> N
 def test_derive_settings_are_checked(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         DeriveSettings.model_validate(wrong)
+
+
+def test_a_plain_folder_is_prepared_undivided(delivered: Path, tmp_path: Path) -> None:
+    images, masks = delivered / "SIM-B/01", delivered / "SIM-B/01_ST/SEG"
+    before = _hashes(delivered)
+    prepare_folder(images, masks, tmp_path / "out", name="B", part="test")
+    assert _hashes(delivered) == before
+    domain = load_prepared(tmp_path / "out")
+    assert (domain.title, domain.folder, domain.split_mode) == ("SIM-B/01", "B", "none")
+    assert [row.frame_id for row in domain.frames("test")] == [f"01_t{n:03d}" for n in range(6)]
+    assert domain.frames("train") == []
+    assert domain.global_ids(domain.rows[:1]) == ["B/01_t000"]
+    np.testing.assert_array_equal(domain.read_image(domain.rows[3]), tifffile.imread(images / "t003.tif"))
+    assert domain.read_truth(domain.rows[3])[0].sum() == (tifffile.imread(masks / "man_seg003.tif") > 0).sum()
+    prepare_folder(images, None, tmp_path / "unmasked", name="B", part="train")
+    unmasked = load_prepared(tmp_path / "unmasked")
+    assert len(unmasked.frames("train")) == 6
+    assert unmasked.with_truth("train") == []
+
+
+def test_colour_in_a_plain_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "skin").mkdir()
+    tifffile.imwrite(tmp_path / "skin/a.tif", np.zeros((8, 9, 3), np.uint8), photometric="rgb")
+    with pytest.raises(
+        ImageError, match=r"got a colour image of shape \(8, 9, 3\) \(.*a\.tif\). Convert RGB to gray"
+    ):
+        prepare_folder(tmp_path / "skin", None, tmp_path / "out", name="B", part="train")
 
 
 @pytest.mark.real

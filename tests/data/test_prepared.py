@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from biostyle.data.prepare import DomainSettings, prepare_domain
-from biostyle.data.prepared import load_prepared, spread
+from biostyle.data.prepare import DomainSettings, prepare_domain, prepare_folder
+from biostyle.data.prepared import check_unseen, load_prepared, spread
 from biostyle.data.sources.simulated import simulate_pair
 from biostyle.data.splits import SplitSettings
-from biostyle.errors import ImageError, MaskError
+from biostyle.errors import ImageError, MaskError, SplitError
 
 
 @pytest.fixture
@@ -64,3 +64,18 @@ def test_frames_are_spread_evenly_over_time(data_root: Path, tmp_path: Path) -> 
     ):
         assert [row.number for row in spread(rows, n)] == expected
     assert spread([], 3) == []
+
+
+def test_a_frame_that_was_annotated_is_known_by_its_pixels(data_root: Path, tmp_path: Path) -> None:
+    folder = data_root / "SIM-A"
+    _prepare(data_root, tmp_path / "a")
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    shutil.copy(folder / "01/t002.tif", copied / "another name.tif")
+    prepare_folder(copied, None, tmp_path / "copy", name="B", part="test")
+    prepare_folder(data_root / "SIM-B/01", None, tmp_path / "b", name="B", part="test")
+    a, copy, b = (load_prepared(tmp_path / name) for name in ("a", "copy", "b"))
+    check_unseen(b, a)
+    check_unseen(a, copy)  # nothing is annotated there
+    with pytest.raises(SplitError, match=r"got 1 in both: another name \(.*copied, A\)"):
+        check_unseen(copy, a)
