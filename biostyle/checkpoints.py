@@ -1,9 +1,9 @@
 """Networks and training states on disk, without pickle.
 
 A model is one directory: ``model.safetensors`` (weights) and ``model.json`` (architecture, its arguments,
-preprocessing, what it was trained on, SHA-256 of the weights). A foreign segmenter's file takes the place of the weights:
-``model.pt`` (TorchScript) or ``model.pt2`` (exported program). A training state is one safetensors file whose header carries
-everything that is not a tensor.
+preprocessing, what it was trained on, SHA-256 of the weights). A foreign segmenter's file lies beside them: ``model.pt``
+(TorchScript) or ``model.pt2`` (exported program). A training state is one safetensors file whose header carries everything
+that is not a tensor.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class _Card(BaseModel, extra="allow"):
     preprocessing: Preprocessing
     training_data: _TrainingData
     weights_sha256: str
+    program_sha256: str = ""
+    differentiable: bool = True
 
 
 def save_model(
@@ -75,11 +77,8 @@ def save_model(
     architecture = _architecture(model)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        weights = directory / FOREIGN_FILES.get(architecture, WEIGHTS)
-        if isinstance(model, ForeignSegmenter) and architecture in FOREIGN_FILES:
-            write_atomically(weights, Path(model.origin).read_bytes())
-        else:
-            _replace_with(weights, _tensors(model))
+        weights = directory / WEIGHTS
+        _replace_with(weights, _tensors(model))
         card = {
             "format": "biostyle-model",
             "version": 1,
@@ -89,6 +88,15 @@ def save_model(
             "training_data": training_data,
             "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         }
+        if isinstance(model, ForeignSegmenter):
+            card |= {
+                "differentiable": model.differentiable,
+                "trainable": any(True for _ in model.parameters()),
+            }
+            if architecture in FOREIGN_FILES:
+                program = Path(model.origin).read_bytes()
+                write_atomically(directory / FOREIGN_FILES[architecture], program)
+                card["program_sha256"] = hashlib.sha256(program).hexdigest()
         (directory / CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise _unwritable(directory, error) from error
@@ -107,7 +115,8 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
     model : Module
         The network on the CPU, in evaluation mode.
     card : dict
-        What ``model.json`` says.
+        What ``model.json`` says; always with ``differentiable`` (gradients pass through) and ``trainable`` (there are
+        weights to train).
 
     Raises
     ------
@@ -115,12 +124,13 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
         If a file is missing, is not what it should be, or was altered. Pickles are never opened.
     """
     _require(directory, CARD)
+    program = b""
     try:
         card = json.loads((directory / CARD).read_text())
         checked = _Card.model_validate(card)
-        name = FOREIGN_FILES.get(checked.architecture, WEIGHTS)
-        _require(directory, name)
-        content = (directory / name).read_bytes()
+        content = _read(directory, WEIGHTS, checked.weights_sha256)
+        if checked.architecture in FOREIGN_FILES:
+            program = _read(directory, FOREIGN_FILES[checked.architecture], checked.program_sha256)
     except (OSError, ValueError) as error:
         reason = repr(error)
         if isinstance(error, ValidationError):
@@ -129,21 +139,13 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise CheckpointError(
             f"{CARD} must describe a biostyle model, got {reason} ({directory}). Restore the file."
         ) from error
-    expected, architecture, arguments = checked.weights_sha256, checked.architecture, checked.arguments
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != expected:
-        raise CheckpointError(
-            f"{name} must have SHA-256 {expected[:12]}…, got {actual[:12]}… ({directory}). "
-            "It was altered or cut short; restore it or train again."
-        )
+    architecture, arguments = checked.architecture, checked.arguments
     if architecture == _CHAIN:
         model: nn.Module = _build_chain(arguments, directory)
     elif architecture == ENTRY or architecture in FOREIGN_FILES:
-        model = _build_foreign(architecture, arguments, content, directory)
+        model = _build_foreign(checked, program, directory)
     else:
         model = build_model(architecture, arguments)
-    if architecture in FOREIGN_FILES:
-        return model, card
     try:
         model.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:
@@ -151,7 +153,7 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise CheckpointError(
             f"{WEIGHTS} must hold the weights of {architecture}, got {reason} ({directory}). Train again."
         ) from error
-    return model.eval(), card
+    return model.eval(), {"differentiable": True, "trainable": True, **card}
 
 
 def save_state(path: Path, state: Any) -> None:
@@ -219,20 +221,16 @@ def _build_chain(arguments: Any, directory: Path) -> MatchingChain:
         ) from error
 
 
-def _build_foreign(
-    architecture: str, arguments: dict[str, Any], content: bytes, directory: Path
-) -> ForeignSegmenter:
+def _build_foreign(card: _Card, program: bytes, directory: Path) -> ForeignSegmenter:
     """Build a foreign segmenter from its file, or by running its factory."""
-    settings = dict(arguments)
-    origin = str(settings.pop("entry", directory / FOREIGN_FILES.get(architecture, WEIGHTS)))
-    network = build_entry(origin) if architecture == ENTRY else load_network(architecture, content, origin)
-    try:
-        return ForeignSegmenter(network, architecture, origin, **settings)
-    except TypeError as error:
-        raise CheckpointError(
-            f"arguments must fit {architecture}, got {arguments} ({directory}). "
-            "The model was made by another version of biostyle."
-        ) from error
+    if card.architecture == ENTRY:
+        origin = str(card.arguments.get("entry"))
+        network = build_entry(origin)
+    else:
+        origin = str(directory / FOREIGN_FILES[card.architecture])
+        network = load_network(card.architecture, program, origin)
+    multiple = int(card.arguments.get("multiple", 1))
+    return ForeignSegmenter(network, card.architecture, origin, multiple, card.differentiable)
 
 
 def _architecture(model: nn.Module) -> str:
@@ -252,6 +250,19 @@ def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
                 f"({type(model).__name__}). Export it as TorchScript or with torch.export instead."
             )
     return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+def _read(directory: Path, name: str, expected: str) -> bytes:
+    """Read one of a model's files and check that it is as it was written."""
+    _require(directory, name)
+    content = (directory / name).read_bytes()
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise CheckpointError(
+            f"{name} must have SHA-256 {expected[:12]}…, got {actual[:12]}… ({directory}). "
+            "It was altered or cut short; restore it or train again."
+        )
+    return content
 
 
 def _require(directory: Path, name: str) -> None:

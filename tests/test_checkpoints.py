@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import json
 import os
@@ -179,25 +180,26 @@ def test_a_foreign_file_travels_with_its_model(write: Callable[[Path], Path], tm
     original = write(tmp_path / f"mine.{suffix}")
     segmenter = open_foreign(str(original), multiple=4)
     save_model(tmp_path / "model", segmenter, preprocessing={}, training_data={"frames": []})
-    copy = tmp_path / "model" / f"model.{suffix}"
-    assert copy.read_bytes() == original.read_bytes()
+    program = tmp_path / "model" / f"model.{suffix}"
+    assert program.read_bytes() == original.read_bytes()
     original.unlink()
     again, card = load_model(tmp_path / "model")
     assert card["architecture"] == ("torchscript" if suffix == "pt" else "exported_program")
-    assert card["arguments"] == {"multiple": 4, "differentiable": True}
-    assert card["weights_sha256"] == hashlib.sha256(copy.read_bytes()).hexdigest()
+    assert card["arguments"] == {"multiple": 4}
+    assert (card["differentiable"], card["trainable"]) == (True, True)
+    assert card["program_sha256"] == hashlib.sha256(program.read_bytes()).hexdigest()
     images = torch.rand(2, 1, 17, 21)
     assert torch.equal(again(images), segmenter(images))
     save_model(tmp_path / "again", again, preprocessing={}, training_data={"frames": []})
     save_model(tmp_path / "again", again, preprocessing={}, training_data={"frames": []})
-    for name in (CARD, copy.name):
+    for name in (CARD, WEIGHTS, program.name):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
-    copy.write_bytes(copy.read_bytes() + b"0")
+    program.write_bytes(program.read_bytes() + b"0")
     with pytest.raises(
         CheckpointError, match=rf"model\.{suffix} must have SHA-256 [0-9a-f]{{12}}…, got .*model\)"
     ):
         load_model(tmp_path / "model")
-    copy.unlink()
+    program.unlink()
     with pytest.raises(CheckpointError, match=rf"got no model\.{suffix} \(.*model\)"):
         load_model(tmp_path / "model")
 
@@ -213,9 +215,35 @@ def test_an_entry_is_made_again_with_the_weights_it_had(tmp_path: Path) -> None:
     edit_card(tmp_path / "model", arguments={**card["arguments"], "entry": ENTRY})
     with pytest.raises(CheckpointError, match=r"must hold the weights of entry, got Error.* \(.*model\)"):
         load_model(tmp_path / "model")
-    edit_card(tmp_path / "model", arguments={**card["arguments"], "size": 3})
-    with pytest.raises(CheckpointError, match=r"arguments must fit entry, got .*'size': 3.* \(.*model\)"):
-        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_torchscript, pytest.param(write_exported, marks=pytest.mark.slow)],
+    ids=["torchscript", "exported_program"],
+)
+def test_a_foreign_network_that_was_trained_further_keeps_what_it_learned(
+    write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    suffix = "pt" if write is write_torchscript else "pt2"
+    segmenter = copy.deepcopy(open_foreign(str(write(tmp_path / f"mine.{suffix}")))).train()
+    images = torch.rand(2, 1, 16, 24)
+    optimiser = torch.optim.AdamW(segmenter.parameters(), 0.1)
+    before = segmenter(images).detach()
+    segmenter(images).square().mean().backward()
+    optimiser.step()
+    save_model(tmp_path / "model", segmenter, preprocessing={}, training_data={"frames": []})
+    again, _ = load_model(tmp_path / "model")
+    assert torch.equal(again(images), segmenter(images))
+    assert not torch.allclose(again(images), before)
+
+
+def test_every_card_says_whether_gradients_pass(model_directory: Path, tmp_path: Path) -> None:
+    _, card = load_model(model_directory)
+    assert (card["differentiable"], card["trainable"]) == (True, True)
+    save_model(tmp_path / "entry", open_foreign(ENTRY), preprocessing={}, training_data={"frames": []})
+    _, card = load_model(tmp_path / "entry")
+    assert (card["differentiable"], card["trainable"]) == (False, False)
 
 
 def test_an_entry_with_more_than_tensors_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,19 @@ class ForeignSegmenter(nn.Module):
         self.differentiable = differentiable
         self.training = False
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ForeignSegmenter:
+        """Copy it so that the copy can be trained; plain copies of TorchScript's weights have a history."""
+        with torch.no_grad():
+            network = copy.deepcopy(self.network, memo)
+        for new, old in zip(network.parameters(), self.network.parameters(), strict=True):
+            new.requires_grad_(old.requires_grad)
+        return ForeignSegmenter(network, self.architecture, self.origin, self.multiple, self.differentiable)
+
     @property
     def arguments(self) -> dict[str, Any]:
         """What the card must say to make it again."""
         entry = {"entry": self.origin} if self.architecture == ENTRY else {}
-        return {**entry, "multiple": self.multiple, "differentiable": self.differentiable}
+        return {**entry, "multiple": self.multiple}
 
     def train(self, mode: bool = True) -> ForeignSegmenter:
         """Do nothing.

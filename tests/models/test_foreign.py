@@ -28,7 +28,7 @@ def test_torchscript_is_a_segmenter(tmp_path: Path) -> None:
     assert not logits[:, 0].any()  # one logit of foreground became two classes
     torch.testing.assert_close(logits[:, 1:], Smooth()(images))
     assert (segmenter.architecture, segmenter.differentiable) == ("torchscript", True)
-    assert segmenter.arguments == {"multiple": 1, "differentiable": True}
+    assert segmenter.arguments == {"multiple": 1}
 
 
 @pytest.mark.slow
@@ -47,7 +47,7 @@ def test_an_exported_program_is_a_segmenter(tmp_path: Path) -> None:
 def test_numpy_in_the_middle_stops_gradients() -> None:
     segmenter = open_foreign(ENTRY)
     assert not segmenter.differentiable
-    assert segmenter.arguments == {"entry": ENTRY, "multiple": 1, "differentiable": False}
+    assert segmenter.arguments == {"entry": ENTRY, "multiple": 1}
     images = torch.tensor([[[[0.2, 0.8], [0.6, 0.1]]]])
     assert segmenter(images).argmax(dim=1).tolist() == [[[0, 1], [1, 0]]]
 
