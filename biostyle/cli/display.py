@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
 
 LOG_WIDTH = 160
-BASELINES = {"otsu": "Otsu", "all_foreground": "all foreground", "all_background": "all background"}
 
 
 class ScreenProgress:
@@ -151,24 +150,23 @@ def print_summary(report: Path, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    domains: dict[str, Any] = json.loads(text)["domains"]
-    table = Table(title="Pixel F-score, mean per image [95 % interval]", title_justify="left", box=None)
-    table.add_column("")
+    from biostyle.reporting import tables
+
+    summary = json.loads(text)
+    domains: dict[str, Any] = summary["domains"]
+    grid = Table(title="Pixel F-score, mean per image [95 % interval]", title_justify="left", box=None)
+    grid.add_column("")
     for name, domain in domains.items():
-        table.add_column(f"{name}\n{domain['n_scored']} frames, {domain['reference']}", justify="right")
+        grid.add_column(f"{name}\n{domain['n_scored']} frames, {domain['reference']}", justify="right")
+    rows = dict(tables.overview_rows(summary))
     for row in ("before", "after"):
-        table.add_row(row, *(_cell(domain.get(row)) for domain in domains.values()))
-    table.add_row("difference", *(_difference(domain.get("difference")) for domain in domains.values()))
-    table.add_row("chosen without labels", *(domain.get("chosen", "–") for domain in domains.values()))
-    table.add_row("verdict", *(domain.get("verdict", "–") for domain in domains.values()))
-    candidates = dict.fromkeys(name for domain in domains.values() for name in domain.get("candidates", {}))
-    for row in candidates:
-        if row != "before":
-            cells = (_cell(domain.get("candidates", {}).get(row)) for domain in domains.values())
-            table.add_row(row, *cells)
-    for row, title in BASELINES.items():
-        table.add_row(title, *(_cell(domain["baselines"].get(row)) for domain in domains.values()))
-    Console(width=None if sys.stdout.isatty() else LOG_WIDTH).print(table)
+        grid.add_row(row, *map(_cell, rows.pop(row, [None] * len(domains))))
+    grid.add_row("difference", *map(_difference, rows.pop("difference", [None] * len(domains))))
+    for row, cells in tables.race_rows(summary):
+        grid.add_row(row.lower(), *cells)
+    for row, scores in rows.items():
+        grid.add_row(tables.row_title(row), *map(_cell, scores))
+    Console(width=None if sys.stdout.isatty() else LOG_WIDTH).print(grid)
     click.echo(f"Report: {report / 'index.html'}")
 
 

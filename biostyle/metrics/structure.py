@@ -24,6 +24,8 @@ class FlagSettings(BaseModel):
         has appeared.
     max_changed : float
         Share of the objects, in [0, 1], that may vanish, or appear, without a flag.
+    max_growth : float
+        How many times larger or smaller than the reference mask's the foreground may be without a flag.
     fraction_factor : float
         How many times smaller than the smallest foreground fraction in A's masks, or larger than the largest, a
         fraction may be: two domains need not be equally dense.
@@ -37,7 +39,8 @@ class FlagSettings(BaseModel):
     min_object_px: int = Field(30, ge=1)
     min_coverage: float = Field(0.1, gt=0, le=1)
     max_changed: float = Field(0.1, ge=0, le=1)
-    fraction_factor: float = Field(10.0, ge=1)
+    max_growth: float = Field(1.5, ge=1)
+    fraction_factor: float = Field(5.0, ge=1)
     min_fraction: float = Field(0.001, ge=0, le=1)
     max_fraction: float = Field(0.9, ge=0, le=1)
 
@@ -56,12 +59,18 @@ class StructureChange:
         Objects of the reference mask that the mask does not cover.
     appeared : int
         Objects of the mask that the reference mask does not cover.
+    fraction_before : float
+        Foreground fraction of the reference mask, in [0, 1].
+    fraction_after : float
+        Foreground fraction of the mask, in [0, 1].
     """
 
     n_before: int
     n_after: int
     vanished: int
     appeared: int
+    fraction_before: float
+    fraction_after: float
 
 
 def structure_change(reference: NDArray, mask: NDArray, settings: FlagSettings) -> StructureChange:
@@ -79,7 +88,7 @@ def structure_change(reference: NDArray, mask: NDArray, settings: FlagSettings) 
     Returns
     -------
     StructureChange
-        Counts of 8-connected components.
+        Counts of 8-connected components, and how much is foreground.
 
     Raises
     ------
@@ -90,8 +99,9 @@ def structure_change(reference: NDArray, mask: NDArray, settings: FlagSettings) 
     --------
     >>> import numpy as np
     >>> reference, mask = np.array([[1, 1, 0, 1]]), np.array([[1, 1, 0, 0]])
-    >>> structure_change(reference, mask, FlagSettings(min_object_px=1))
-    StructureChange(n_before=2, n_after=1, vanished=1, appeared=0)
+    >>> change = structure_change(reference, mask, FlagSettings(min_object_px=1))
+    >>> change.n_before, change.n_after, change.vanished, change.appeared
+    (2, 1, 1, 0)
     """
     if reference.shape != mask.shape:
         raise MaskError(
@@ -100,7 +110,8 @@ def structure_change(reference: NDArray, mask: NDArray, settings: FlagSettings) 
         )
     n_before, vanished = _uncovered(reference, mask, settings)
     n_after, appeared = _uncovered(mask, reference, settings)
-    return StructureChange(n_before, n_after, vanished, appeared)
+    fractions = foreground_fraction(reference), foreground_fraction(mask)
+    return StructureChange(n_before, n_after, vanished, appeared, *fractions)
 
 
 def foreground_fraction(mask: NDArray) -> float:
@@ -155,12 +166,12 @@ def plausible_fractions(fractions_a: Iterable[float], settings: FlagSettings) ->
 
 
 def change_reasons(change: StructureChange, found: str, settings: FlagSettings) -> list[str]:
-    """Say in what a mask's objects differ from those of a reference mask by more than is tolerated.
+    """Say in what a mask differs from a reference mask by more than is tolerated.
 
     Parameters
     ----------
     change : StructureChange
-        Counts of objects.
+        Counts of objects, and foreground fractions.
     found : str
         How the reference mask's objects were found.
     settings : FlagSettings
@@ -173,7 +184,7 @@ def change_reasons(change: StructureChange, found: str, settings: FlagSettings) 
 
     Examples
     --------
-    >>> change = StructureChange(n_before=4, n_after=3, vanished=1, appeared=0)
+    >>> change = StructureChange(4, 3, vanished=1, appeared=0, fraction_before=0.2, fraction_after=0.15)
     >>> change_reasons(change, "without adaptation", FlagSettings())
     ['1 of 4 objects found without adaptation vanished']
     """
@@ -181,7 +192,12 @@ def change_reasons(change: StructureChange, found: str, settings: FlagSettings) 
     if change.vanished > settings.max_changed * change.n_before:
         reasons.append(f"{change.vanished} of {change.n_before} objects found {found} vanished")
     if change.appeared > settings.max_changed * change.n_after:
-        reasons.append(f"{change.appeared} of {change.n_after} objects were not found {found}")
+        reasons.append(f"{change.appeared} of {change.n_after} objects not found {found} appeared")
+    smaller, larger = sorted((change.fraction_before, change.fraction_after))
+    if larger > settings.max_growth * smaller:
+        reasons.append(
+            f"the foreground fraction is {change.fraction_after:.3f}, and {change.fraction_before:.3f} {found}"
+        )
     return reasons
 
 

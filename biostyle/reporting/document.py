@@ -77,8 +77,8 @@ class DomainResult:
         ``label_free`` score beside the measures it is made of; ``left_out``, if there, gives by candidate the reason
         why it did not take part.
     flags : sequence of mapping
-        One a frame: ``frame``, ``n_objects_before``, ``n_objects_after``, ``vanished``, ``appeared``, ``fraction`` and
-        ``flagged``, the reasons to look at it, of which there may be none.
+        One a frame: ``frame``, ``n_objects_before``, ``n_objects_after``, ``vanished``, ``appeared``,
+        ``fraction_before``, ``fraction`` and ``flagged``, the reasons to look at it, of which there may be none.
     """
 
     name: str

@@ -200,7 +200,6 @@ def _flags(
     for row in load_prepared(directories.prepared).frames("test"):
         mask = read_labels(result_path(after, row))
         change = structure_change(read_labels(result_path(before, row)), mask, settings)
-        fraction = foreground_fraction(mask)
         reasons = change_reasons(change, "without adaptation", settings)
         if deterministic:
             matched = structure_change(read_labels(result_path(deterministic, row)), mask, settings)
@@ -212,8 +211,9 @@ def _flags(
                 "n_objects_after": change.n_after,
                 "vanished": change.vanished,
                 "appeared": change.appeared,
-                "fraction": fraction,
-                "flagged": reasons + fraction_reasons(fraction, plausible, settings),
+                "fraction_before": change.fraction_before,
+                "fraction": change.fraction_after,
+                "flagged": reasons + fraction_reasons(change.fraction_after, plausible, settings),
             }
         )
     return flags

@@ -19,6 +19,11 @@ from biostyle.types import NDArray
 SETTINGS = FlagSettings(min_object_px=4)
 
 
+def objects(change: StructureChange) -> tuple[int, int, int, int]:
+    """Counts of a comparison."""
+    return change.n_before, change.n_after, change.vanished, change.appeared
+
+
 def squares(*corners: tuple[int, int], side: int = 10) -> NDArray:
     """A mask of 40 x 60 px with squares."""
     mask = np.zeros((40, 60), np.uint8)
@@ -29,9 +34,9 @@ def squares(*corners: tuple[int, int], side: int = 10) -> NDArray:
 
 def test_counts_what_vanished_and_what_appeared() -> None:
     before, after = squares((0, 0), (0, 20), (20, 0)), squares((0, 0), (20, 40))
-    assert structure_change(before, after, SETTINGS) == StructureChange(3, 2, vanished=2, appeared=1)
-    assert structure_change(after, before, SETTINGS) == StructureChange(2, 3, vanished=1, appeared=2)
-    assert structure_change(before, before, SETTINGS) == StructureChange(3, 3, 0, 0)
+    assert objects(structure_change(before, after, SETTINGS)) == (3, 2, 2, 1)
+    assert objects(structure_change(after, before, SETTINGS)) == (2, 3, 1, 2)
+    assert objects(structure_change(before, before, SETTINGS)) == (3, 3, 0, 0)
 
 
 @pytest.mark.parametrize(("n_columns", "vanished"), [(0, 1), (1, 0), (5, 0)])
@@ -45,19 +50,21 @@ def test_merged_and_split_objects_neither_vanish_nor_appear() -> None:
     apart = squares((0, 0), (0, 11))
     merged = apart.copy()
     merged[:10, 10] = 1
-    assert structure_change(apart, merged, SETTINGS) == StructureChange(2, 1, 0, 0)
+    assert objects(structure_change(apart, merged, SETTINGS)) == (2, 1, 0, 0)
 
 
 def test_specks_are_no_objects_but_cover_what_they_cover() -> None:
     specks = squares((0, 0), (0, 30), side=1)
-    assert structure_change(specks, squares(), SETTINGS) == StructureChange(0, 0, 0, 0)
-    assert structure_change(squares((0, 0)), specks, SETTINGS) == StructureChange(1, 0, 1, 0)
+    assert objects(structure_change(specks, squares(), SETTINGS)) == (0, 0, 0, 0)
+    assert objects(structure_change(squares((0, 0)), specks, SETTINGS)) == (1, 0, 1, 0)
 
 
 def test_empty_and_full_masks() -> None:
     empty, full = np.zeros((8, 8), bool), np.ones((8, 8), bool)
-    assert structure_change(empty, full, SETTINGS) == StructureChange(0, 1, 0, 1)
-    assert structure_change(full, empty, SETTINGS) == StructureChange(1, 0, 1, 0)
+    assert objects(structure_change(empty, full, SETTINGS)) == (0, 1, 0, 1)
+    assert objects(structure_change(full, empty, SETTINGS)) == (1, 0, 1, 0)
+    grown = structure_change(empty, full, SETTINGS)
+    assert (grown.fraction_before, grown.fraction_after) == (0, 1)
     assert (foreground_fraction(empty), foreground_fraction(full)) == (0, 1)
 
 
@@ -66,11 +73,11 @@ def test_agrees_with_a_loop_over_objects() -> None:
     masks = [ndimage.gaussian_filter(rng.standard_normal((80, 90)), 3) > 0.1 for _ in range(2)]
     for reference, mask in (masks, masks[::-1]):
         labels, n = ndimage.label(reference, np.ones((3, 3)))
-        objects = [labels == number for number in range(1, n + 1)]
-        objects = [found for found in objects if found.sum() >= 30]
-        vanished = sum(mask[found].mean() < 0.1 for found in objects)
+        found_objects = [labels == number for number in range(1, n + 1)]
+        found_objects = [found for found in found_objects if found.sum() >= 30]
+        vanished = sum(mask[found].mean() < 0.1 for found in found_objects)
         change = structure_change(reference, mask, FlagSettings())
-        assert (change.n_before, change.vanished) == (len(objects), vanished)
+        assert (change.n_before, change.vanished) == (len(found_objects), vanished)
         assert vanished > 0
 
 
@@ -81,11 +88,18 @@ def test_masks_of_two_sizes_are_refused() -> None:
 
 def test_a_flag_says_how_many_of_how_many() -> None:
     settings = FlagSettings(max_changed=0.25)
-    assert change_reasons(StructureChange(8, 8, 2, 2), "before", settings) == []
-    assert change_reasons(StructureChange(8, 4, 3, 2), "before", settings) == [
+    assert change_reasons(StructureChange(8, 8, 2, 2, 0.2, 0.3), "before", settings) == []
+    assert change_reasons(StructureChange(8, 4, 3, 2, 0.2, 0.2), "before", settings) == [
         "3 of 8 objects found before vanished",
-        "2 of 4 objects were not found before",
+        "2 of 4 objects not found before appeared",
     ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.1, 0.25), (0.25, 0.1), (0.0, 0.1), (0.1, 0.0)])
+def test_more_or_less_foreground_is_flagged_where_no_object_appears(before: float, after: float) -> None:
+    reasons = change_reasons(StructureChange(1, 1, 0, 0, before, after), "before", SETTINGS)
+    assert reasons == [f"the foreground fraction is {after:.3f}, and {before:.3f} before"]
+    assert change_reasons(StructureChange(1, 1, 0, 0, after, after), "before", SETTINGS) == []
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,10 @@ def test_the_differences_to_trivial_masks_are_shown(report: Report, tmp_path: Pa
 
 
 def test_only_flagged_frames_are_listed(report: Report, domain_b: DomainResult, tmp_path: Path) -> None:
-    flag = {"n_objects_before": 4, "n_objects_after": 3, "vanished": 1, "appeared": 0, "fraction": 0.0625}
+    flag = {
+        "n_objects_before": 4, "n_objects_after": 3, "vanished": 1, "appeared": 0, "fraction_before": 0.25,
+        "fraction": 0.0625,
+    }  # fmt: skip
     flags = [
         {"frame": "01_t000", **flag, "flagged": ["1 of 4 objects <vanished>", "the mask | is all but empty"]},
         {"frame": "01_t777", **flag, "flagged": []},
@@ -184,7 +187,7 @@ def test_only_flagged_frames_are_listed(report: Report, domain_b: DomainResult, 
     assert "1 of 2 test frames is flagged" in page
     assert "1 of 4 objects &lt;vanished&gt;; the mask | is all but empty" in page
     assert (
-        "| 01_t000 | 4 | 3 | 1 | 0 | 0.062 | 1 of 4 objects \\<vanished\\>; the mask \\| is all but empty |"
+        "| 01_t000 | 4 | 3 | 1 | 0 | 0.250 | 0.062 | 1 of 4 objects \\<vanished\\>; the mask \\| is all but empty |"
         in text
     )
     assert "01_t777" not in page + text
