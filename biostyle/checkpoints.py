@@ -115,30 +115,19 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
     model : Module
         The network on the CPU, in evaluation mode.
     card : dict
-        What ``model.json`` says; always with ``differentiable`` (gradients pass through) and ``trainable`` (there are
-        weights to train).
+        See :func:`read_card`.
 
     Raises
     ------
     CheckpointError
         If a file is missing, is not what it should be, or was altered. Pickles are never opened.
     """
-    _require(directory, CARD)
+    card = read_card(directory)
+    checked = _Card.model_validate(card)
+    content = _read(directory, WEIGHTS, checked.weights_sha256)
     program = b""
-    try:
-        card = json.loads((directory / CARD).read_text())
-        checked = _Card.model_validate(card)
-        content = _read(directory, WEIGHTS, checked.weights_sha256)
-        if checked.architecture in FOREIGN_FILES:
-            program = _read(directory, FOREIGN_FILES[checked.architecture], checked.program_sha256)
-    except (OSError, ValueError) as error:
-        reason = repr(error)
-        if isinstance(error, ValidationError):
-            problem = error.errors(include_url=False)[0]
-            reason = f"{'.'.join(map(str, problem['loc'])) or 'another thing'}: {problem['msg']}"
-        raise CheckpointError(
-            f"{CARD} must describe a biostyle model, got {reason} ({directory}). Restore the file."
-        ) from error
+    if checked.architecture in FOREIGN_FILES:
+        program = _read(directory, FOREIGN_FILES[checked.architecture], checked.program_sha256)
     architecture, arguments = checked.architecture, checked.arguments
     if architecture == _CHAIN:
         model: nn.Module = _build_chain(arguments, directory)
@@ -153,7 +142,41 @@ def load_model(directory: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise CheckpointError(
             f"{WEIGHTS} must hold the weights of {architecture}, got {reason} ({directory}). Train again."
         ) from error
-    return model.eval(), {"differentiable": True, "trainable": True, **card}
+    return model.eval(), card
+
+
+def read_card(directory: Path) -> dict[str, Any]:
+    """Read what a model directory says of itself, without building the model.
+
+    Parameters
+    ----------
+    directory : Path
+        What :func:`save_model` wrote.
+
+    Returns
+    -------
+    dict
+        What ``model.json`` says; always with ``differentiable`` (gradients pass through) and ``trainable`` (there are
+        weights to train).
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing or is not what it should be.
+    """
+    _require(directory, CARD)
+    try:
+        card = json.loads((directory / CARD).read_text())
+        _Card.model_validate(card)
+    except (OSError, ValueError) as error:
+        reason = repr(error)
+        if isinstance(error, ValidationError):
+            problem = error.errors(include_url=False)[0]
+            reason = f"{'.'.join(map(str, problem['loc'])) or 'another thing'}: {problem['msg']}"
+        raise CheckpointError(
+            f"{CARD} must describe a biostyle model, got {reason} ({directory}). Restore the file."
+        ) from error
+    return {"differentiable": True, "trainable": True, **card}
 
 
 def save_state(path: Path, state: Any) -> None:
@@ -255,7 +278,12 @@ def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
 def _read(directory: Path, name: str, expected: str) -> bytes:
     """Read one of a model's files and check that it is as it was written."""
     _require(directory, name)
-    content = (directory / name).read_bytes()
+    try:
+        content = (directory / name).read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"{name} must be readable, got {error.strerror} ({directory}). Check its permissions."
+        ) from error
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise CheckpointError(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from biostyle.checkpoints import CARD, WEIGHTS, load_model, load_state, save_model, save_state
+from biostyle.checkpoints import CARD, WEIGHTS, load_model, load_state, read_card, save_model, save_state
 from biostyle.errors import CheckpointError, OutputError
 from biostyle.models.foreign import open_foreign
 from biostyle.models.resnet_generator import ResnetGenerator
@@ -250,6 +250,24 @@ def test_an_entry_with_more_than_tensors_is_refused(tmp_path: Path) -> None:
     segmenter = open_foreign("tests.foreign_segmenters:WithState")
     with pytest.raises(CheckpointError, match=r"tensors alone, got str in network\._extra_state"):
         save_model(tmp_path / "model", segmenter, preprocessing={}, training_data={"frames": []})
+
+
+def test_weights_that_may_not_be_read_are_named(
+    model_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(
+        CheckpointError, match=rf"{WEIGHTS} must be readable, got Permission denied \(.*segmenter\)"
+    ):
+        load_model(model_directory)
+
+
+def test_a_card_is_read_without_building_the_model(model_directory: Path) -> None:
+    (model_directory / WEIGHTS).unlink()
+    assert read_card(model_directory)["architecture"] == "unet"
 
 
 def test_a_nested_state_comes_back(tmp_path: Path) -> None:
