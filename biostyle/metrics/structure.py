@@ -165,15 +165,13 @@ def plausible_fractions(fractions_a: Iterable[float], settings: FlagSettings) ->
     return max(low, settings.min_fraction), min(high, settings.max_fraction)
 
 
-def change_reasons(change: StructureChange, found: str, settings: FlagSettings) -> list[str]:
+def change_reasons(change: StructureChange, settings: FlagSettings) -> list[str]:
     """Say in what a mask differs from a reference mask by more than is tolerated.
 
     Parameters
     ----------
     change : StructureChange
         Counts of objects, and foreground fractions.
-    found : str
-        How the reference mask's objects were found.
     settings : FlagSettings
         What is tolerated.
 
@@ -185,18 +183,18 @@ def change_reasons(change: StructureChange, found: str, settings: FlagSettings) 
     Examples
     --------
     >>> change = StructureChange(4, 3, vanished=1, appeared=0, fraction_before=0.2, fraction_after=0.15)
-    >>> change_reasons(change, "without adaptation", FlagSettings())
-    ['1 of 4 objects found without adaptation vanished']
+    >>> change_reasons(change, FlagSettings())
+    ['1 of 4 objects vanished']
     """
     reasons = []
     if change.vanished > settings.max_changed * change.n_before:
-        reasons.append(f"{change.vanished} of {change.n_before} objects found {found} vanished")
+        reasons.append(f"{change.vanished} of {change.n_before} objects vanished")
     if change.appeared > settings.max_changed * change.n_after:
-        reasons.append(f"{change.appeared} of {change.n_after} objects not found {found} appeared")
+        reasons.append(f"{change.appeared} of {change.n_after} objects appeared")
     smaller, larger = sorted((change.fraction_before, change.fraction_after))
     if larger > settings.max_growth * smaller:
         reasons.append(
-            f"the foreground fraction is {change.fraction_after:.3f}, and {change.fraction_before:.3f} {found}"
+            f"foreground fraction {change.fraction_after:.3f} instead of {change.fraction_before:.3f}"
         )
     return reasons
 

@@ -88,6 +88,7 @@ def _environment() -> Environment:
         signed=tables.format_signed,
         interval=_interval,
         measure=_measure,
+        share=tables.format_share,
         row_title=tables.row_title,
         md=_escape_markdown,
         svg_uri=lambda svg: _data_uri("image/svg+xml", svg.encode()),

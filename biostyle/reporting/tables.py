@@ -180,7 +180,7 @@ def race_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         ("Verdict", [domain.get("verdict", MISSING) for domain in domains]),
         ("Oracle", [row_title(domain.get("oracle") or MISSING) for domain in domains]),
         ("Regret", [format_score(domain.get("regret")) for domain in domains]),
-        ("Gap closed", [format_score(domain.get("gap_closed")) for domain in domains]),
+        ("Gap closed", [format_share(domain.get("gap_closed")) for domain in domains]),
         ("Flagged frames", [flagged(domain) for domain in domains]),
     ]
     return [(name, cells) for name, cells in rows if any(cell != MISSING for cell in cells)]
@@ -330,6 +330,27 @@ def format_signed(value: float | None) -> str:
     if text in (MISSING, "0.000", "-0.000"):
         return text.lstrip("-")
     return text.replace("-", "−") if text.startswith("-") else f"+{text}"
+
+
+def format_share(value: float | None) -> str:
+    """Write a part of a whole in per cent.
+
+    Parameters
+    ----------
+    value : float or None
+        1 is the whole; None where undefined.
+
+    Returns
+    -------
+    str
+        For example ``62 %``, or a dash.
+
+    Examples
+    --------
+    >>> format_share(0.625), format_share(-0.25), format_share(None)
+    ('62 %', '−25 %', '–')
+    """
+    return MISSING if value is None else f"{100 * value:.0f} %".replace("-", "−")
 
 
 def format_interval(ci95: list[float | None], write: Any = format_score) -> str:

@@ -200,10 +200,10 @@ def _flags(
     for row in load_prepared(directories.prepared).frames("test"):
         mask = read_labels(result_path(after, row))
         change = structure_change(read_labels(result_path(before, row)), mask, settings)
-        reasons = change_reasons(change, "without adaptation", settings)
+        reasons = change_reasons(change, settings)
         if deterministic:
             matched = structure_change(read_labels(result_path(deterministic, row)), mask, settings)
-            reasons += change_reasons(matched, "by deterministic matching", settings)
+            reasons += [f"against matching only: {reason}" for reason in change_reasons(matched, settings)]
         flags.append(
             {
                 "frame": row.frame_id,

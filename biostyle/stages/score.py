@@ -60,9 +60,11 @@ def score(
                 f"test frames must have {primary} masks to be scored, got 0 of {len(domain.frames('test'))} "
                 f"({prepared}). Choose another reference or split."
             )
-        write_json(partial / "score.json", {"reference": primary, "notes": _notes(domain, primary, n_scored)})
+        notes = _notes(domain, primary, n_scored)
+        write_json(partial / "score.json", {"reference": primary, "rows": list(predictions), "notes": notes})
 
-    build(out, "score", {"reference": reference}, {"prepared": prepared, **predictions}, work, options)
+    settings = {"reference": reference, "rows": list(predictions)}
+    build(out, "score", settings, {"prepared": prepared, **predictions}, work, options)
     return out
 
 
@@ -79,15 +81,20 @@ def read_scores(directory: Path) -> tuple[str, dict[str, dict[str, pd.DataFrame]
     reference : str
         The primary reference.
     tables : dict of str to dict of str to DataFrame
-        Score tables by reference and row name.
+        Score tables by reference and row name, predictions in the order they were given in, then baselines.
     notes : list of str
         What was not scored and why.
     """
     summary: dict[str, Any] = json.loads((directory / "score.json").read_text())
+    place = {row: position for position, row in enumerate(summary["rows"])}
+
+    def order(path: Path) -> tuple[int, str]:
+        return place.get(path.stem, len(place)), path.stem
+
     tables = {
         folder.name: {
             path.stem: pd.read_csv(path).astype(dict.fromkeys(SCORES, float))
-            for path in sorted(folder.glob("*.csv"))
+            for path in sorted(folder.glob("*.csv"), key=order)
         }
         for folder in sorted(directory.iterdir())
         if folder.is_dir()

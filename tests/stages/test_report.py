@@ -116,9 +116,9 @@ def test_the_chosen_mask_is_compared_with_others_frame_by_frame(tiny_run: Path, 
         "fraction_before": 0.0,
         "fraction": 400 / (72 * 80),
         "flagged": [
-            "1 of 1 objects not found without adaptation appeared",
-            "the foreground fraction is 0.069, and 0.000 without adaptation",
-            "the foreground fraction is 0.069, and 0.156 by deterministic matching",
+            "1 of 1 objects appeared",
+            "foreground fraction 0.069 instead of 0.000",
+            "against matching only: foreground fraction 0.069 instead of 0.156",
         ],
     }
     alone = replace(zeiss, before=masks[20], deterministic=masks[20])

@@ -38,6 +38,7 @@ def test_scores_against_every_reference_and_says_what_was_left_out(
     assert set(tables) == {"silver", "gold"}
     rows = {"before", "after", "all_foreground", "all_background", "otsu"}
     assert set(tables["silver"]) == set(tables["gold"]) == rows
+    assert list(tables["silver"]) == ["before", "after", "all_background", "all_foreground", "otsu"]
     assert list(tables["silver"]["after"]["image_id"]) == ["01_t005", "01_t006", "01_t007"]
     assert list(tables["gold"]["after"]["image_id"]) == ["01_t006"]
     assert np.isnan(tables["gold"]["all_background"]["f_score"][0])
