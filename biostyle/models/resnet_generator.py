@@ -9,6 +9,9 @@ from torch import nn
 
 from biostyle.models.padding import pad_to_multiple
 
+# Two halvings; the reflected padding of the first layer and of the blocks needs this much to mirror.
+MULTIPLE, SMALLEST = 4, 8
+
 
 def initialise_normal(module: nn.Module) -> None:
     """Draw convolution weights from N(0, 0.02²) and set biases to zero, as CycleGAN does.
@@ -24,8 +27,14 @@ def initialise_normal(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-class _ResidualBlock(nn.Module):
-    """Two reflected 3x3 convolutions with instance normalisation, added to their input."""
+class ResidualBlock(nn.Module):
+    """Two reflected 3x3 convolutions with instance normalisation, added to their input.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of channels that come in and go out.
+    """
 
     def __init__(self, n_channels: int) -> None:
         super().__init__()
@@ -38,6 +47,18 @@ class _ResidualBlock(nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Refine features.
+
+        Parameters
+        ----------
+        features : Tensor of shape (N, C, H, W)
+            Any values, at least 2 pixels high and wide.
+
+        Returns
+        -------
+        Tensor of shape (N, C, H, W)
+            Their sum with what the layers make of them.
+        """
         return features + self.layers(features)
 
 
@@ -103,7 +124,7 @@ class ResnetGenerator(nn.Module):
                 nn.InstanceNorm2d(2 * n_in),
                 nn.ReLU(inplace=True),
             ]
-        layers += [_ResidualBlock(4 * n_filters) for _ in range(n_blocks)]
+        layers += [ResidualBlock(4 * n_filters) for _ in range(n_blocks)]
         for n_out in (2 * n_filters, n_filters):
             layers += [
                 *_upsampling(decoder, 2 * n_out, n_out),
@@ -120,7 +141,7 @@ class ResnetGenerator(nn.Module):
         Parameters
         ----------
         images : Tensor of shape (N, C, H, W)
-            Images in [0, 1], at least 8 pixels high and wide.
+            Images in [0, 1], of any size.
 
         Returns
         -------
@@ -128,5 +149,5 @@ class ResnetGenerator(nn.Module):
             Images in [0, 1], float32.
         """
         height, width = images.shape[-2:]
-        translated = self.layers(pad_to_multiple(images * 2 - 1, 4))[..., :height, :width]
+        translated = self.layers(pad_to_multiple(images * 2 - 1, MULTIPLE, SMALLEST))[..., :height, :width]
         return (torch.tanh(translated.float()) + 1) / 2

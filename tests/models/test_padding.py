@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from biostyle.models.padding import pad_to_multiple
+from biostyle.models.padding import pad_to_multiple, padded_length
 
 
 def test_mirrors_the_border_as_numpy_does() -> None:
@@ -21,3 +21,9 @@ def test_repeats_the_border_where_there_is_too_little_to_mirror() -> None:
 def test_leaves_what_fits_alone(multiple: int) -> None:
     image = torch.rand(1, 1, 8, 16)
     assert pad_to_multiple(image, multiple) is image
+
+
+def test_pads_to_what_is_at_least_needed() -> None:
+    assert pad_to_multiple(torch.ones(1, 1, 1, 3), 4, smallest=8).shape == (1, 1, 8, 8)
+    assert pad_to_multiple(torch.ones(1, 1, 9, 8), 4, smallest=8).shape == (1, 1, 12, 8)
+    assert padded_length(5, 4) == 8

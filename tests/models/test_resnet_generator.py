@@ -12,7 +12,7 @@ def test_has_the_parameters_of_the_paper(n_blocks: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize("decoder", ["transpose", "resize"])
-@pytest.mark.parametrize("size", [(8, 8), (9, 11), (32, 17)])
+@pytest.mark.parametrize("size", [(8, 8), (9, 11), (32, 17), (3, 50)])
 def test_keeps_any_size_and_answers_in_the_unit_range(size: tuple[int, int], decoder: str) -> None:
     generator = ResnetGenerator(3, 1, n_filters=4, n_blocks=1, decoder=decoder)
     for parameter in generator.parameters():

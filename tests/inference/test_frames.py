@@ -3,8 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from biostyle.data.preprocessing import Preprocessing
-from biostyle.inference import segment_frame, stylize_frame
+from biostyle.adaptation import AdaptedSegmenter
+from biostyle.data.preprocessing import Preprocessing, resize
+from biostyle.inference.frames import adapt_frame, segment_frame, stylize_frame
+from biostyle.inference.settings import InferenceSettings
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.models.unet import UNet
 
@@ -57,3 +59,24 @@ def test_an_identity_stylizer_returns_the_scaled_frame() -> None:
     image = np.array([[0, 51], [102, 255]], np.uint8)
     stylized = stylize_frame(nn.Identity(), image, Preprocessing(scaling="dtype"), CPU)
     np.testing.assert_allclose(stylized, image / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 1.7])
+def test_tiles_and_strips_leave_no_trace(scale: float) -> None:
+    torch.manual_seed(0)
+    image = np.random.default_rng(0).integers(0, 60_000, (211, 130), dtype=np.uint16)
+    generator = ResnetGenerator(n_filters=4, n_blocks=1, decoder="resize").eval()
+    adapted = AdaptedSegmenter(UNet(n_filters=4, depth=2), generator).eval()
+    preprocessing = Preprocessing(working_scale=scale)
+    small = InferenceSettings(strip_px=7, tile_px=50)
+    with torch.inference_mode():
+        logits = resize(adapted(preprocessing.image_batch(image)), image.shape)[0]
+    mask = segment_frame(adapted, image, preprocessing, CPU, small)
+    certain = (logits[0] - logits[1]).abs() > 1e-5 * logits.abs().max()
+    assert np.array_equal(mask[certain.numpy()], logits.argmax(0).numpy()[certain.numpy()])
+    assert certain.float().mean() > 0.99
+    whole = stylize_frame(generator, image, preprocessing, CPU)
+    np.testing.assert_allclose(stylize_frame(generator, image, preprocessing, CPU, small), whole, atol=1e-5)
+    both = adapt_frame(adapted, image, preprocessing, CPU, small)
+    np.testing.assert_allclose(both[0], whole, atol=1e-5)
+    assert np.array_equal(both[1], mask)
