@@ -146,9 +146,7 @@ def test_the_choice_is_shown_where_there_was_one(
     for words in ("0.123", "0.456", "0.311", "oracle", "0.0625", "7", MISSING):
         assert f"<td>{words}</td>" in page
     assert "Retrained S_B did not take part: the segmenter &lt;S&gt; is not differentiable." in page
-    assert re.search(
-        r"The chosen candidate closes −4\d\d % of the gap between before and the ceiling", page
-    )
+    assert re.search(r"The chosen candidate closes −4\d\d % of the gap between before and the ceiling", page)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     check_tables(text)
     assert "Chosen without labels: **CycleGAN**. Verdict: **adopt with care**." in text
