@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from biostyle.data.cache import Progress
+    from biostyle.data.cache import OnBytes
     from biostyle.data.manifest import Manifest
 
 _name = click.argument("name")
@@ -192,7 +192,7 @@ def _is_terminal(stream: Literal["stdin", "stderr"]) -> bool:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Progress | None]:
+def _progress_bar() -> Iterator[OnBytes | None]:
     """Show one bar a step where somebody is looking at a terminal; nothing otherwise."""
     if not _is_terminal("stderr"):
         yield None

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
-    from biostyle.io.pairing import Reference, Role
+    from biostyle.io.pairing import Pair, Reference
     from biostyle.reporting.document import Panel
     from biostyle.types import NDArray
 
@@ -28,6 +28,9 @@ _PACKAGES = ("biostyle", "numpy", "pandas", "scikit-image")
 @click.option("--images", type=click.Path(path_type=Path), help="Frames; adds panels and the Otsu baseline.")
 @click.option("--stylized", type=click.Path(path_type=Path), help="The same frames in the other style.")
 @click.option("--sparse", is_flag=True, help="Allow predictions without truth; they are not scored.")
+@click.option(
+    "--allow-missing", is_flag=True, help="Allow truth without predictions; it is not scored, and noted."
+)
 @click.option(
     "--reference", type=click.Choice(["gold", "silver"]), help="Truth to take where a folder holds both."
 )
@@ -49,6 +52,7 @@ def report(
     images: Path | None,
     stylized: Path | None,
     sparse: bool,
+    allow_missing: bool,
     reference: Reference | None,
     title: str,
     name: str,
@@ -74,11 +78,17 @@ def report(
     partial = out.with_name(f"{out.name}.partial")
     for folder in (out, partial):
         _check_replaceable(folder)
-    pairs = _pair(before, after, truth, images, stylized, sparse, reference)
-    n_frames = len(files_by_id(before, "prediction"))
+    pairs = _pair(
+        before, after, truth, images, stylized, reference, sparse_truth=sparse, allow_missing=allow_missing
+    )
+    n_predicted = len(files_by_id(before, "prediction"))
+    n_missing = len(files_by_id(truth, "truth", reference=reference)) - len(pairs)
+    n_frames = n_predicted + n_missing
     notes = []
-    if n_frames > len(pairs):
-        notes.append(f"{n_frames - len(pairs)} of {n_frames} frames have no truth and were not scored.")
+    if n_predicted > len(pairs):
+        notes.append(f"{n_predicted - len(pairs)} of {n_frames} frames have no truth and were not scored.")
+    if n_missing:
+        notes.append(f"{n_missing} of {n_frames} frames have a truth but no prediction, and were not scored.")
     if images is None:
         notes.append("There is no Otsu baseline and there are no panels: no images were given.")
     domain = DomainResult(
@@ -97,7 +107,13 @@ def report(
         title=title,
         pipeline="report",
         domains=[domain],
-        settings={**given, "sparse": sparse, "block_length": block_length, "seed": seed},
+        settings={
+            **given,
+            "sparse": sparse,
+            "allow_missing": allow_missing,
+            "block_length": block_length,
+            "seed": seed,
+        },
         versions={
             "python": platform.python_version(),
             **{package: importlib.metadata.version(package) for package in _PACKAGES},
@@ -132,8 +148,10 @@ def _pair(
     truth: Path,
     images: Path | None,
     stylized: Path | None,
-    sparse: bool,
     reference: Reference | None,
+    *,
+    sparse_truth: bool,
+    allow_missing: bool,
 ) -> list[_Frame]:
     """Find the files that belong together, and refuse predictions made only once."""
     from biostyle.errors import PairingError
@@ -147,14 +165,18 @@ def _pair(
                 f"{', '.join(once[:5])} ({before}, {after}). Predict them too, or remove them."
             )
 
-    def by_truth(folder: Path, role: Role) -> dict[Path, Path]:
-        whole = sparse or role == "image"
-        pairs = pair_by_id(folder, truth, sparse_truth=whole, reference=reference, role=role)
+    def pairs_with(folder: Path) -> list[Pair]:
+        return pair_by_id(
+            folder, truth, sparse_truth=sparse_truth, allow_missing=allow_missing, reference=reference
+        )
+
+    def images_by_truth(folder: Path) -> dict[Path, Path]:
+        pairs = pair_by_id(folder, truth, sparse_truth=True, reference=reference, role="image")
         return {pair.truth: pair.prediction for pair in pairs}
 
-    afters = by_truth(after, "prediction")
-    frames = by_truth(images, "image") if images else {}
-    styled = by_truth(stylized, "image") if stylized else {}
+    afters = {pair.truth: pair.prediction for pair in pairs_with(after)}
+    frames = images_by_truth(images) if images else {}
+    styled = images_by_truth(stylized) if stylized else {}
     return [
         _Frame(
             pair.image_id,
@@ -164,7 +186,7 @@ def _pair(
             frames.get(pair.truth),
             styled.get(pair.truth),
         )
-        for pair in pair_by_id(before, truth, sparse_truth=sparse, reference=reference)
+        for pair in pairs_with(before)
     ]
 
 

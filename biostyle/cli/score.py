@@ -22,6 +22,9 @@ _N_ROWS_SHOWN = 20
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write scores.csv and summary.json there.")
 @click.option("--sparse", is_flag=True, help="Only some frames have a truth; score those.")
 @click.option(
+    "--allow-missing", is_flag=True, help="Only some frames have a prediction; score those, and say so."
+)
+@click.option(
     "--reference", type=click.Choice(["gold", "silver"]), help="Which truth, where TRUTH holds both."
 )
 @click.option("--images", type=click.Path(path_type=Path), help="The frames, for the Otsu baseline.")
@@ -37,6 +40,7 @@ def score(
     truth: Path,
     out: Path | None,
     sparse: bool,
+    allow_missing: bool,
     reference: str | None,
     images: Path | None,
     as_json: bool,
@@ -54,7 +58,14 @@ def score(
     from biostyle.io.pairing import files_by_id, pair_by_id
     from biostyle.metrics.score_table import score_table, summarise
 
-    pairs = pair_by_id(pred, truth, sparse_truth=sparse, reference=reference)  # type: ignore[arg-type]
+    pairs = pair_by_id(
+        pred,
+        truth,
+        sparse_truth=sparse,
+        allow_missing=allow_missing,
+        reference=reference,  # type: ignore[arg-type]
+    )
+    n_missing = len(files_by_id(truth, "truth", reference=reference)) - len(pairs)  # type: ignore[arg-type]
     frames = {}
     if images is not None:
         of_images = pair_by_id(images, truth, sparse_truth=True, reference=reference, role="image")  # type: ignore[arg-type]
@@ -68,6 +79,7 @@ def score(
     summary = {
         "schema": 1,
         "n_predictions": len(files_by_id(pred, "prediction")),
+        "n_missing": n_missing,
         **summaries.pop("prediction"),
         "baselines": summaries,
     }
@@ -125,6 +137,10 @@ def _print(table: pd.DataFrame, summary: dict[str, Any], out: Path | None) -> No
     console.print(f"95 % interval of the mean f_score: {_format(low)} to {_format(high)}")
     if summary["n_undefined"]:
         console.print(f"undefined (prediction and truth empty): {summary['n_undefined']}")
+    if summary["n_missing"]:
+        console.print(
+            f"not scored, for want of a prediction: {summary['n_missing']} frames that have a truth"
+        )
     if out is not None:
         console.print(f"written: {out / 'scores.csv'}, {out / 'summary.json'}", soft_wrap=True)
 

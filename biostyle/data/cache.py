@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
@@ -37,14 +37,8 @@ from biostyle.io.atomic import flush
 
 RECORD_NAME = "biostyle_files.json"
 _N_NAMED = 5
-
-
-class Progress(Protocol):
-    """Anything that wants to know how far a step is."""
-
-    def __call__(self, step: str, done_bytes: int, total_bytes: int, /) -> None:
-        """Take note: what is being done, and how many bytes of how many are done."""
-        ...
+# Told what is being done, and how many bytes of how many are done.
+OnBytes = Callable[[str, int, int], None]
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -83,7 +77,7 @@ def is_complete(name: str, root: str | Path | None = None) -> bool:
 
 
 @contextmanager
-def locked(manifest: Manifest, root: Path, progress: Progress | None = None) -> Iterator[None]:
+def locked(manifest: Manifest, root: Path, progress: OnBytes | None = None) -> Iterator[None]:
     """Hold a data set's lock; a second process waits for the first. A killed process holds nothing.
 
     Parameters
@@ -92,7 +86,7 @@ def locked(manifest: Manifest, root: Path, progress: Progress | None = None) -> 
         The data set.
     root : Path
         The cache; made where it is missing.
-    progress : Progress, optional
+    progress : OnBytes, optional
         Told "waiting for another process" when that is the case.
 
     Raises
@@ -258,7 +252,7 @@ def copy_folder(source: Path, target: Path, progress: Callable[[int], None] | No
     return entries
 
 
-def verify(dataset: str | Manifest, root: str | Path | None = None, progress: Progress | None = None) -> int:
+def verify(dataset: str | Manifest, root: str | Path | None = None, progress: OnBytes | None = None) -> int:
     """Hash a data set's files again and compare them with the list made when they were unpacked.
 
     Parameters
@@ -267,7 +261,7 @@ def verify(dataset: str | Manifest, root: str | Path | None = None, progress: Pr
         Name of a built-in data set, path of a manifest, or a manifest.
     root : str or Path, optional
         See :func:`data_root`.
-    progress : Progress, optional
+    progress : OnBytes, optional
         Told how far it is.
 
     Returns

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from biostyle.data.cache import Progress
+from biostyle.data.cache import OnBytes
 from biostyle.data.manifest import ArchiveFile
 from biostyle.errors import ArchiveError, ChecksumError, DownloadError, OutputError
 
@@ -23,7 +23,7 @@ _WORTH_RETRYING = (408, 425, 429, 500, 502, 503, 504)
 _NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
-def download(file: ArchiveFile, folder: Path, progress: Progress | None = None) -> tuple[Path, str]:
+def download(file: ArchiveFile, folder: Path, progress: OnBytes | None = None) -> tuple[Path, str]:
     """Bring one archive into a folder, whole and verified.
 
     What an earlier call left there is continued: by a ranged request that the server honours only if the file
@@ -35,7 +35,7 @@ def download(file: ArchiveFile, folder: Path, progress: Progress | None = None) 
         Address, size and SHA-256.
     folder : Path
         Folder to write into; made where it is missing.
-    progress : Progress, optional
+    progress : OnBytes, optional
         Told how far it is.
 
     Returns
@@ -87,7 +87,7 @@ def download(file: ArchiveFile, folder: Path, progress: Progress | None = None) 
     return archive, sha256
 
 
-def _transfer(file: ArchiveFile, archive: Path, progress: Progress | None) -> str:
+def _transfer(file: ArchiveFile, archive: Path, progress: OnBytes | None) -> str:
     """Make one request, append what it brings, and return the SHA-256 of the whole file."""
     start, digest = _size(archive), _hash_so_far(archive)
     is_whole = start == file.size_bytes and not file.size_is_approximate

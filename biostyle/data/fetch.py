@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from biostyle.data.cache import (
-    Progress,
+    OnBytes,
     complete_folder,
     copy_folder,
     data_root,
@@ -38,7 +38,7 @@ def fetch(
     dataset: str | Manifest,
     root: str | Path | None = None,
     accept_terms: bool = False,
-    progress: Progress | None = None,
+    progress: OnBytes | None = None,
     from_dir: str | Path | None = None,
 ) -> Path:
     """Make sure a data set is in the cache, downloading it if it is not.
@@ -54,7 +54,7 @@ def fetch(
         Folder to keep data sets in; ``BIOSTYLE_DATA`` or the user's cache folder otherwise.
     accept_terms : bool
         Accept the data set's terms; needed once.
-    progress : Progress, optional
+    progress : OnBytes, optional
         Told what is being done and how far it is.
     from_dir : str or Path, optional
         Folder that already holds the archives; nothing is downloaded, and they stay where they are.
@@ -104,7 +104,7 @@ def import_dataset(
     dataset: str | Manifest,
     source: str | Path,
     root: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: OnBytes | None = None,
 ) -> Path:
     """Bring a data set that was obtained by hand into the cache; the original stays where it is.
 
@@ -116,7 +116,7 @@ def import_dataset(
         The archive, a folder that holds all of the data set's archives, or the unpacked folder itself.
     root : str or Path, optional
         Folder to keep data sets in; ``BIOSTYLE_DATA`` or the user's cache folder otherwise.
-    progress : Progress, optional
+    progress : OnBytes, optional
         Told what is being done and how far it is.
 
     Returns
@@ -154,7 +154,7 @@ def import_dataset(
         return _unpack(manifest, root, archives, progress)
 
 
-def _download_and_unpack(manifest: Manifest, root: Path, downloads: Path, progress: Progress | None) -> Path:
+def _download_and_unpack(manifest: Manifest, root: Path, downloads: Path, progress: OnBytes | None) -> Path:
     """Download every archive and unpack them; an archive that does not unpack is not kept for the next time."""
     archives = [_Archive(file, *download(file, downloads, progress)) for file in manifest.files]
     try:
@@ -196,7 +196,7 @@ def _only_file(manifest: Manifest, source: Path) -> ArchiveFile:
     return manifest.files[0]
 
 
-def _unpack(manifest: Manifest, root: Path, archives: list[_Archive], progress: Progress | None) -> Path:
+def _unpack(manifest: Manifest, root: Path, archives: list[_Archive], progress: OnBytes | None) -> Path:
     """Unpack checked archives into the data set's folder."""
     limits = Limits(max_bytes=_UNPACKED_SLACK * manifest.unpacked_bytes)
 
@@ -217,7 +217,7 @@ def _unpack(manifest: Manifest, root: Path, archives: list[_Archive], progress: 
     return publish(manifest, root, fill, {file.name: sha256 for file, _, sha256 in archives})
 
 
-def _steps(progress: Progress | None, step: str, total_bytes: int) -> Callable[[int], None] | None:
+def _steps(progress: OnBytes | None, step: str, total_bytes: int) -> Callable[[int], None] | None:
     """Turn a progress into a callback that takes only the bytes done; an estimated total grows when passed."""
     if progress is None:
         return None

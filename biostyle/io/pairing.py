@@ -47,6 +47,7 @@ def pair_by_id(
     truth: Path | str,
     *,
     sparse_truth: bool = False,
+    allow_missing: bool = False,
     reference: Reference | None = None,
     role: Role = "prediction",
 ) -> list[Pair]:
@@ -60,6 +61,8 @@ def pair_by_id(
         A file or a folder, likewise. In a challenge tree only ``SEG`` folders count.
     sparse_truth : bool
         Allow predictions without truth, as with the challenge's gold reference; they are left out.
+    allow_missing : bool
+        Allow truth without a prediction; it is left out.
     reference : {"gold", "silver"}, optional
         Which of ``NN_GT`` and ``NN_ST`` to use in a tree that holds both.
     role : {"prediction", "image"}
@@ -73,7 +76,7 @@ def pair_by_id(
     Raises
     ------
     PairingError
-        If a folder is missing or empty, a file has no counterpart, or an id occurs twice.
+        If a folder is missing or empty, a file has no counterpart, nothing has one, or an id occurs twice.
 
     Notes
     -----
@@ -87,11 +90,15 @@ def pair_by_id(
     found = _files(predictions, role, None)
     wanted = _files(truth, "truth", reference)
     found, wanted = _adopt_sequence(found, wanted), _adopt_sequence(wanted, found)
-    _refuse(wanted.keys() - found.keys(), f"truth must have {_article(role)}", predictions, "Add the files.")
+    paired = wanted.keys() & found.keys()
+    if not allow_missing or not paired:
+        remedy = "Add the files"
+        remedy += ", or score the others with --allow-missing." if role == "prediction" and paired else "."
+        _refuse(wanted.keys() - found.keys(), f"truth must have {_article(role)}", predictions, remedy)
     if not sparse_truth:
         remedy = "Pass --sparse where only some frames are annotated, or remove them."
         _refuse(found.keys() - wanted.keys(), f"{role} must have a truth", truth, remedy)
-    return [Pair(_name(key), found[key], wanted[key]) for key in sorted(wanted, key=_order)]
+    return [Pair(_name(key), found[key], wanted[key]) for key in sorted(paired, key=_order)]
 
 
 def files_by_id(path: Path | str, role: Role, *, reference: Reference | None = None) -> dict[str, Path]:

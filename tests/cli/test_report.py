@@ -88,6 +88,20 @@ def test_sparse_truth_scores_what_is_annotated(folders: Path) -> None:
     assert "1 of 5 frames have no truth and were not scored." in page
 
 
+def test_missing_predictions_are_scored_around_only_on_request(folders: Path) -> None:
+    for name in ("before", "after"):
+        (folders / name / "mask002.tif").unlink()
+    fails(folders, PairingError, r"got 1 without: t002 .*or score the others with --allow-missing\.")
+    (folders / "truth" / "man_seg004.tif").unlink()
+    images = ("--images", str(folders / "images"))
+    assert invoke(folders, "--allow-missing", "--sparse", *images).exit_code == 0
+    mine = json.loads((folders / "report" / "summary.json").read_text(encoding="utf-8"))["domains"]["images"]
+    assert (mine["n_scored"], mine["n_frames"]) == (3, 5)
+    page = (folders / "report" / "index.html").read_text(encoding="utf-8")
+    assert "1 of 5 frames have no truth and were not scored." in page
+    assert "1 of 5 frames have a truth but no prediction, and were not scored." in page
+
+
 def test_predictions_made_only_once_are_refused(folders: Path) -> None:
     (folders / "after" / "mask002.tif").unlink()
     fails(folders, PairingError, "got 1 in only one of them: t002", "--sparse")

@@ -81,6 +81,21 @@ def test_leftovers_are_refused(challenge: Path) -> None:
     assert "got 12 without: 01_t001" in str(result.exception)
 
 
+def test_missing_predictions_are_counted_where_they_are_allowed(challenge: Path) -> None:
+    for number in (4, 6):
+        (challenge / f"01_RES/mask{number:03d}.tif").unlink()
+    arguments = (challenge / "01_RES", challenge / "01_GT", "--sparse", "--images", challenge / "01")
+    refused = run(*arguments)
+    assert isinstance(refused.exception, PairingError)
+    assert "got 2 without: 01_t004, 01_t006" in str(refused.exception)
+    result = run(*arguments, "--allow-missing")
+    assert result.exit_code == 0, result.output
+    assert "scored 10 of 22" in result.output
+    assert "not scored, for want of a prediction: 2 frames that have a truth" in result.output
+    summary = json.loads(run(*arguments, "--allow-missing", "--json").stdout)
+    assert (summary["n_scored"], summary["n_missing"]) == (10, 2)
+
+
 def bad_size(root: Path) -> None:
     write_labels(root / "01_RES/mask002.tif", np.zeros((5, 6), np.uint8))
 

@@ -92,6 +92,21 @@ def test_truth_without_prediction_is_refused_and_five_are_named(tmp_path: Path) 
         pair_by_id(pred, truth, sparse_truth=True)
 
 
+def test_truth_without_prediction_can_be_left_out_but_not_all_of_it(tmp_path: Path) -> None:
+    pred = touch(tmp_path / "pred", "t001.tif", "t002.tif")
+    truth = touch(tmp_path / "truth", "t000.tif", "t001.tif")
+    with pytest.raises(
+        PairingError, match=r"got 1 without: t000 \(.*pred\)\. Add the files, or .* --allow-missing"
+    ):
+        pair_by_id(pred, truth, sparse_truth=True)
+    assert ids(pred, truth, sparse_truth=True, allow_missing=True) == ["t001"]
+    with pytest.raises(PairingError, match=r"got 1 without: t002 \(.*truth\)"):
+        pair_by_id(pred, truth, allow_missing=True)
+    other = touch(tmp_path / "other", "t007.tif")
+    with pytest.raises(PairingError, match=r"got 2 without: t000, t001 \(.*other\)\. Add the files\.$"):
+        pair_by_id(other, truth, sparse_truth=True, allow_missing=True)
+
+
 def test_prediction_without_truth_is_refused_unless_sparse(tmp_path: Path) -> None:
     pred = touch(tmp_path / "pred", "t000.tif", "t001.tif")
     truth = touch(tmp_path / "truth", "t001.tif")
