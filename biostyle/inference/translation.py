@@ -8,13 +8,13 @@ kernel reaches, and is padded where the frame ends. So the result is that of the
 Memory, for a frame of H x W pixels, n filters and strips of s rows, all in bytes::
 
     frame in and out        4 H W (C + C')
-    strips                  about 8 · 4 n s W     (s is 16 at least)
+    strips                  about 10 · 4 n s W    (s is 32 at least)
     layers between passes   what is left of ``memory_bytes``
 
 A layer of the residual blocks takes 4 n H W / 4, and two of them are alive at a time; where they do not fit they wait in
 a temporary file. A layer before or behind the blocks takes up to 4 n H W; where it does not fit it is computed again
 from the layer before, which costs half as much again in all. A 16 384 x 16 384 frame with 16 filters takes 2 GiB for
-the frame in and out, a quarter of a GiB for strips and 8 GiB of temporary file.
+the frame in and out, a third of a GiB for strips and 8 GiB of temporary file.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from biostyle.inference.strip import Rows
 from biostyle.models.padding import padded_length
 from biostyle.models.resnet_generator import MULTIPLE, SMALLEST, ResnetGenerator
 
-_FEWEST_ROWS = 16
-_STRIPS_ALIVE = 8
+_FEWEST_ROWS = 32
+_STRIPS_ALIVE = 10
 _CACHE_BYTES = 3 * 2**20  # a strip's share of the processor's cache
 
 
@@ -191,9 +191,10 @@ class _Frame:
     skip: tuple[Rows, Region] | None = None  # input of the residual block
 
     def sweep(self, rows: Rows) -> Iterator[tuple[int, torch.Tensor]]:
-        """Compute all rows in strips."""
-        for start in range(0, rows.height, self.strip_px):
-            yield start, rows(start, min(start + self.strip_px, rows.height))
+        """Compute all rows in strips; fewer rows at a time where each comes from several rows of the source."""
+        step = max(1, self.strip_px * rows.height // max(rows.heights))
+        for start in range(0, rows.height, step):
+            yield start, rows(start, min(start + step, rows.height))
 
     def convolve(self, stage: Stage, scratch: Scratch, moments: ChannelMoments | None) -> None:
         """Go one convolution further, measure it, and keep it where there is room.
