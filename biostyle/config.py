@@ -9,20 +9,24 @@ import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from biostyle.data.prepare import DomainSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import SplitSettings
 from biostyle.errors import ConfigError
 from biostyle.matching.grid import GridSettings
+from biostyle.metrics.structure import FlagSettings
 from biostyle.training.cyclegan import StylizerSettings
+from biostyle.training.retraining import RetrainSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import did_you_mean, explain
 
+CandidateName: TypeAlias = Literal["matching", "cyclegan", "cyclegan_sa", "retrain"]
+Config = TypeVar("Config", bound="RaceSettings")
 LARGEST_SEED = 2**63 - 1  # what TOML, JSON readers and every random generator can hold
 
 
@@ -55,39 +59,80 @@ class ReportSettings(BaseModel):
         Heading.
     n_panels : int
         Frames a domain to show.
+    flags : FlagSettings
+        When a frame's masks are conspicuous.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     title: str = "Before and after"
     n_panels: int = Field(3, ge=0)
+    flags: FlagSettings = FlagSettings()
 
 
-class CellTrackingConfig(BaseModel):
+class RaceSettings(BaseModel):
+    """How candidates for one domain B are made and chosen from, whatever the pipeline.
+
+    Attributes
+    ----------
+    seed : int
+        Source of every random choice, 0 to 2⁶³ - 1.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    candidates : tuple of str
+        Which candidates run beside the frames as they are.
+    preprocessing : Preprocessing
+        From raw frame to network input.
+    segmenter : SegmenterSettings
+        S_A.
+    matching : GridSettings
+        Deterministic chains to try, the same for every domain.
+    cyclegan : StylizerSettings
+        The CycleGAN of the seed work, on frames as they are.
+    cyclegan_sa : StylizerSettings
+        The CycleGAN behind the best chain, with S_A in the loop.
+    retrain : RetrainSettings
+        S_B trained behind the best chain.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    device: str = "auto"
+    candidates: tuple[CandidateName, ...] = ("matching", "cyclegan", "cyclegan_sa", "retrain")
+    preprocessing: Preprocessing = Preprocessing()
+    segmenter: SegmenterSettings = SegmenterSettings()
+    matching: GridSettings = GridSettings()
+    cyclegan: StylizerSettings = StylizerSettings()
+    cyclegan_sa: StylizerSettings = StylizerSettings(residual=True, decoder="resize", lambda_segmentation=1.0)
+    retrain: RetrainSettings = RetrainSettings()
+
+    @field_validator("candidates")
+    @classmethod
+    def _begins_with_matching(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse candidates twice, and learned ones without the chain they stand behind."""
+        if len(set(names)) < len(names) or "matching" not in names:
+            raise ValueError(
+                f"candidates must name matching and each other one once, got {list(names)}. Correct the list."
+            )
+        return names
+
+
+class CellTrackingConfig(RaceSettings):
     """Everything the cell-tracking pipeline can be told.
 
     Attributes
     ----------
     pipeline : str
         ``"cell-tracking"``.
-    seed : int
-        Source of every random choice, 0 to 2⁶³ - 1.
-    device : str
-        ``auto``, ``cpu`` or ``cuda``.
+    with_ceiling : bool
+        Whether S_B is also trained on the true masks of B's training frames, for comparison.
     domain_a : str
         Key, in ``domains``, of the annotated domain A.
     domains : dict of str to DomainSettings
         The domains by name; all but ``domain_a`` are B.
     split : SplitSettings
         How frames are divided.
-    preprocessing : Preprocessing
-        From raw frame to network input.
-    segmenter : SegmenterSettings
-        S_A.
-    stylizer : StylizerSettings
-        G_B→A, one for each domain B.
-    matching : GridSettings
-        Deterministic chains to try, the same for every domain.
     score : ScoreSettings
         Scoring.
     report : ReportSettings
@@ -97,15 +142,10 @@ class CellTrackingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     pipeline: Literal["cell-tracking"] = "cell-tracking"
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    device: str = "auto"
+    with_ceiling: bool = False
     domain_a: str
     domains: dict[str, DomainSettings]
     split: SplitSettings = SplitSettings()
-    preprocessing: Preprocessing = Preprocessing()
-    segmenter: SegmenterSettings = SegmenterSettings()
-    stylizer: StylizerSettings = StylizerSettings()
-    matching: GridSettings = GridSettings()
     score: ScoreSettings = ScoreSettings()
     report: ReportSettings = ReportSettings()
 
@@ -181,7 +221,39 @@ class CellTrackingConfig(BaseModel):
         return self.model_copy(update={"domains": kept})
 
 
-def load_config(source: str | Path, overrides: list[str] | None = None) -> CellTrackingConfig:
+class AdaptConfig(RaceSettings):
+    """Everything ``biostyle adapt`` can be told beside the folders.
+
+    Attributes
+    ----------
+    pipeline : str
+        ``"adapt"``.
+    score : ScoreSettings
+        Scoring, where B has masks.
+    report : ReportSettings
+        Report.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    pipeline: Literal["adapt"] = "adapt"
+    score: ScoreSettings = ScoreSettings()
+    report: ReportSettings = ReportSettings()
+
+
+@overload
+def load_config(source: str | Path, overrides: list[str] | None = None) -> CellTrackingConfig: ...
+
+
+@overload
+def load_config(source: str | Path, overrides: list[str] | None, kind: type[Config]) -> Config: ...
+
+
+def load_config(
+    source: str | Path,
+    overrides: list[str] | None = None,
+    kind: type[CellTrackingConfig] | type[Config] = CellTrackingConfig,
+) -> CellTrackingConfig | Config:
     """Read a configuration and apply ``key=value`` overrides.
 
     Parameters
@@ -189,11 +261,13 @@ def load_config(source: str | Path, overrides: list[str] | None = None) -> CellT
     source : str or Path
         A TOML file, or the name of a built-in configuration such as ``"cell_tracking/cpu"``.
     overrides : list of str
-        Dotted keys and TOML values, such as ``"stylizer.n_steps=500"``; a value that is not TOML is a string.
+        Dotted keys and TOML values, such as ``"cyclegan.n_steps=500"``; a value that is not TOML is a string.
+    kind : type
+        The pipeline's configuration.
 
     Returns
     -------
-    CellTrackingConfig
+    CellTrackingConfig or what ``kind`` says
         The checked configuration.
 
     Raises
@@ -213,18 +287,18 @@ def load_config(source: str | Path, overrides: list[str] | None = None) -> CellT
     for override in overrides or []:
         _apply(table, override)
     try:
-        return CellTrackingConfig.model_validate(table)
+        return kind.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(explain(error, CellTrackingConfig, str(source))) from error
+        raise ConfigError(explain(error, kind, str(source))) from error
 
 
-def dump_config(config: CellTrackingConfig) -> str:
+def dump_config(config: RaceSettings) -> str:
     """Write a configuration as TOML that :func:`load_config` reads back.
 
     Parameters
     ----------
-    config : CellTrackingConfig
-        The configuration.
+    config : RaceSettings
+        The configuration of any pipeline.
 
     Returns
     -------
@@ -256,7 +330,7 @@ def _apply(table: dict[str, Any], override: str) -> None:
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):
         raise ConfigError(
-            f"--set must be KEY=VALUE, got {override!r}. Write for example stylizer.n_steps=500."
+            f"--set must be KEY=VALUE, got {override!r}. Write for example cyclegan.n_steps=500."
         )
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]

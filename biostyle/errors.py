@@ -18,6 +18,7 @@
     │   ├── ArtifactMismatchError   a directory that holds another run
     │   └── OutputError             an output that cannot be written
     ├── TrainingError           1   a loss that is not finite
+    │   └── TranslationAlarmError   a translation that makes away with the objects
     └── InterruptedRunError     4   stopped on request; ``--resume`` continues it
 
 Every message reads «**name** must be *rule*, got *value* (*file*). *What to do.*».
@@ -36,6 +37,10 @@ class DownloadError(BiostyleError):
 
 class TrainingError(BiostyleError):
     """Training cannot go on, for example because a loss is not finite."""
+
+
+class TranslationAlarmError(TrainingError):
+    """A translation exchanges bright and dark, or erases or invents objects."""
 
 
 class DataError(BiostyleError):

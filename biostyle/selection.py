@@ -1,36 +1,50 @@
 """Which candidate to use, judged without any label of B.
 
-In: a Segmenter and unlabelled images. Out: a label-free score, and the choice among candidates. Truth never comes here.
+In: segmenters and unlabelled images. Out: label-free scores, and the choice among candidates. Truth never comes here.
 
 A segmenter that meets images it understands is sure of itself and gives the same answer when the image is turned. Both
 can be measured without annotations. A full mask is perfect in both and an empty one in the second, so these are ruled
-out first.
+out first. What was *trained* on B is sure of itself whatever it learned, so a learned candidate must also see the objects
+that the frozen segmenter sees behind the best deterministic chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import torch
 from torch import nn
 
+from biostyle.data.preprocessing import Preprocessing, resize
+from biostyle.types import NDArray
+
 Verdict = Literal["adopt", "adopt with care", "don't adapt"]
 Key = TypeVar("Key")
 IDENTITY = "before"
 # A mask below or above these foreground fractions says nothing about a frame that holds some cells.
 SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
-# Below the first score nobody is believed, below the second only with care: unrelated images reach 0.90.
+# Below the first score nobody is believed, below the second only with care.
 TRUSTED, SURE = 0.92, 0.95
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
 MARGIN = 0.005
+# The five best chains must agree this well with one another, as a mean Dice coefficient.
+CONCORD, N_IN_CONCORD = 0.8, 5
+# A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
+KEPT = 0.6
+# Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
+AT_HOME = 0.01
 # All of the above, part of every request that depends on it.
 RULE = {
     "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
     "trusted": TRUSTED,
     "sure": SURE,
     "margin": MARGIN,
+    "concord": CONCORD,
+    "kept": KEPT,
+    "at_home": AT_HOME,
 }
 
 
@@ -61,6 +75,25 @@ class LabelFreeScore:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a race knows of one candidate.
+
+    Attributes
+    ----------
+    score : LabelFreeScore
+        Means over the frames.
+    masks : tuple of Tensor of shape (H, W)
+        Its foreground in each frame, bool, on the frame's own grid.
+    learned : bool
+        Whether some part of it was trained on B.
+    """
+
+    score: LabelFreeScore
+    masks: tuple[torch.Tensor, ...]
+    learned: bool = False
+
+
+@dataclass(frozen=True)
 class Choice:
     """The outcome of a race.
 
@@ -72,28 +105,45 @@ class Choice:
         What to do with it.
     reason : str
         Why, in one sentence.
+    candidates : dict of str to dict
+        Measures of each candidate, ``label_free`` among them; ``kept`` is the agreement of a learned one with the best
+        that was not learned.
     """
 
     chosen: str
     verdict: Verdict
     reason: str
+    candidates: dict[str, dict[str, float]]
 
 
 @torch.inference_mode()
-def label_free_score(segmenter: nn.Module, batches: Iterable[torch.Tensor]) -> LabelFreeScore:
-    """Score a segmenter on images without truth.
+def judge(
+    segmenter: nn.Module,
+    images: Iterable[NDArray],
+    preprocessing: Preprocessing,
+    device: torch.device,
+    *,
+    learned: bool = False,
+) -> Evidence:
+    """Look at a segmenter's masks of some frames, without truth.
 
     Parameters
     ----------
     segmenter : Module
-        A Segmenter in evaluation mode.
-    batches : iterable of Tensor of shape (N, C, H, W)
-        Images in [0, 1], on the segmenter's device.
+        A Segmenter on ``device`` and in evaluation mode.
+    images : iterable of ndarray of shape (H, W)
+        Raw frames of any dtype.
+    preprocessing : Preprocessing
+        How the segmenter wants its input.
+    device : device
+        Where to compute.
+    learned : bool
+        Whether some part of the segmenter was trained on B.
 
     Returns
     -------
-    LabelFreeScore
-        Means over the batches.
+    Evidence
+        Score and masks.
 
     Notes
     -----
@@ -101,17 +151,21 @@ def label_free_score(segmenter: nn.Module, batches: Iterable[torch.Tensor]) -> L
     2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
     (foreground outside [0.005, 0.75]) counts 0 in both.
     """
-    confidences, agreements, fractions = [], [], []
-    for images in batches:
-        probs = _foreground(segmenter, images)
+    confidences, agreements, fractions, masks = [], [], [], []
+    for image in images:
+        batch = preprocessing.image_batch(image).to(device)
+        probs = _foreground(segmenter, batch)
         mask = (probs > 0.5).float()
-        turned = torch.rot90(_foreground(segmenter, torch.rot90(images, 1, (-2, -1))), -1, (-2, -1))
+        turned = torch.rot90(_foreground(segmenter, torch.rot90(batch, 1, (-2, -1))), -1, (-2, -1))
         fractions.append(float(mask.mean()))
         telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
         confidences.append(_dice(probs, mask) if telling else 0.0)
         agreements.append(_dice((turned > 0.5).float(), mask) if telling else 0.0)
+        height, width = image.shape
+        masks.append((resize(probs, (height, width))[0, 0] > 0.5).cpu())
     n = len(fractions)
-    return LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n)
+    score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n)
+    return Evidence(score, tuple(masks), learned)
 
 
 def best_candidate(scores: Mapping[Key, LabelFreeScore]) -> Key:
@@ -141,46 +195,118 @@ def best_candidate(scores: Mapping[Key, LabelFreeScore]) -> Key:
     return next(name for name, score in scores.items() if score.value >= best - MARGIN)
 
 
-def choose(scores: Mapping[str, LabelFreeScore]) -> Choice:
-    """Choose a candidate by its label-free score alone.
+def concord(ranking: Sequence[Evidence]) -> float:
+    """Say how much the best few of many different chains see the same.
 
     Parameters
     ----------
-    scores : mapping of str to LabelFreeScore
+    ranking : sequence of Evidence
+        Deterministic chains on the same frames, best first; those after the fifth are not looked at.
+
+    Returns
+    -------
+    float
+        Mean Dice coefficient of all pairs, in [0, 1]; 1 for a single one.
+
+    Notes
+    -----
+    Objects are there whatever the scale and tone they are looked at with; what a segmenter imagines in noise or in another
+    kind of image is not.
+    """
+    pairs = list(itertools.combinations(ranking[:N_IN_CONCORD], 2))
+    return sum(_mean_dice(one.masks, other.masks) for one, other in pairs) / len(pairs) if pairs else 1.0
+
+
+def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_concord: float = 1.0) -> Choice:
+    """Choose a candidate without labels.
+
+    Parameters
+    ----------
+    evidence : mapping of str to Evidence
         Candidates, from the simplest to the most elaborate; ``"before"``, which changes nothing, must be one.
+    at_home : LabelFreeScore
+        Of S_A on frames of A.
+    found_concord : float
+        What :func:`concord` says of the best chains.
 
     Returns
     -------
     Choice
-        The first of the candidates whose score is within ``MARGIN`` of the best; so the unchanged images, unless
-        some candidate beats them by more than ``MARGIN`` and reaches ``TRUSTED``.
+        Among the candidates that were not learned, the first whose score is within ``MARGIN`` of the best; then the
+        learned one with the best score, if that is no lower and it keeps the objects. The unchanged frames
+        where nobody reaches ``TRUSTED`` or the chains are not in concord, and where S_A is at home on them.
 
     Examples
     --------
-    >>> sure, unsure = LabelFreeScore(0.98, 0.96, 0.1), LabelFreeScore(0.8, 0.6, 0.1)
-    >>> choose({"before": unsure, "matching": sure}).chosen
+    >>> mask = torch.ones(2, 2, dtype=torch.bool)
+    >>> sure, unsure = (Evidence(LabelFreeScore(p, p, 0.1), (mask,)) for p in (0.96, 0.8))
+    >>> choose({"before": unsure, "matching": sure}, LabelFreeScore(0.98, 0.98, 0.1)).chosen
     'matching'
-    >>> choose({"before": sure, "matching": unsure}).verdict
+    >>> choose({"before": sure, "matching": unsure}, LabelFreeScore(0.98, 0.98, 0.1)).verdict
     "don't adapt"
     """
-    identity, chosen = scores[IDENTITY], best_candidate(scores)
-    winner = scores[chosen]
-    if winner.value < TRUSTED:
-        reason = (
-            f"The best label-free score, {winner.value:.3f} by {chosen}, is below {TRUSTED}: the segmenter may not "
-            "know this kind of image at all."
+    scores = {name: found.score for name, found in evidence.items()}
+    identity = scores[IDENTITY]
+    simplest = best_candidate({name: scores[name] for name, found in evidence.items() if not found.learned})
+    kept = {
+        name: _mean_dice(found.masks, evidence[simplest].masks)
+        for name, found in evidence.items()
+        if found.learned
+    }
+    measures = {
+        name: {**vars(score), **({"kept": kept[name]} if name in kept else {}), "label_free": score.value}
+        for name, score in scores.items()
+    }
+
+    def stay(reason: str) -> Choice:
+        return Choice(IDENTITY, "don't adapt", reason, measures)
+
+    best = scores[simplest]
+    if best.value < TRUSTED:
+        return stay(
+            f"The best label-free score of the frozen segmenter, {best.value:.3f} by {simplest}, is below {TRUSTED}: it "
+            "may not know this kind of image at all."
         )
-        return Choice(IDENTITY, "don't adapt", reason)
+    if found_concord < CONCORD:
+        return stay(
+            f"The best chains see different things (Dice coefficient {found_concord:.2f}, below {CONCORD}): what the "
+            "segmenter finds depends on how the frames are shown to it."
+        )
+    if identity.value >= at_home.value - AT_HOME and _as_much(identity, at_home):
+        return stay(
+            f"The segmenter is as sure of the unchanged frames ({identity.value:.3f}) as of its own domain "
+            f"({at_home.value:.3f}): there is nothing to gain."
+        )
+    faithful = [
+        name for name, share in kept.items() if share >= KEPT and scores[name].value >= best.value - MARGIN
+    ]
+    chosen = max(faithful, key=lambda name: scores[name].value, default=simplest)
     if chosen == IDENTITY:
         others = max((score.value for name, score in scores.items() if name != IDENTITY), default=0.0)
-        reason = f"No candidate's label-free score ({others:.3f} at most) beats the unchanged frames' ({identity.value:.3f})."
-        return Choice(IDENTITY, "don't adapt", reason)
+        return stay(
+            f"No candidate that keeps the objects beats the unchanged frames' label-free score "
+            f"({identity.value:.3f}; the others reach {others:.3f})."
+        )
+    winner = scores[chosen]
     reason = (
         f"The label-free score rises from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
-        f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f})."
+        f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"
+        + (f", agreement with {simplest} {kept[chosen]:.2f})." if chosen in kept else ").")
     )
-    careful = winner.value < SURE or winner.value - identity.value < 2 * MARGIN
-    return Choice(chosen, "adopt with care" if careful else "adopt", reason)
+    careful = best.value < SURE or winner.value - identity.value < 2 * MARGIN
+    return Choice(chosen, "adopt with care" if careful else "adopt", reason, measures)
+
+
+def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
+    """Whether two foreground fractions differ by less than a factor of two."""
+    small, large = sorted((one.foreground_fraction, other.foreground_fraction))
+    return large <= 2 * small
+
+
+def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
+    """Mean Dice coefficient over frames."""
+    found = [_dice(one.float(), other.float()) for one, other in zip(masks, others, strict=True)]
+    return sum(found) / len(found)
 
 
 def _foreground(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:

@@ -1,24 +1,25 @@
 """Cell tracking: segment new microscopes with a segmenter that only knows phase contrast.
 
-A straight line of stages: prepare every domain and train S_A; for each domain B search the deterministic chains, train
-a stylizer, choose among them without labels, predict with each and score; then report.
+A straight line of stages: prepare every domain and train S_A; for each domain B race the candidates, choose among them
+without labels, predict with each and score; then report.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from biostyle.adapted_model import is_usable
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import CellTrackingConfig, dump_config
 from biostyle.devices import resolve_device
-from biostyle.stages.match import match
+from biostyle.pipelines.race import race
 from biostyle.stages.predict import predict
 from biostyle.stages.prepare import prepare
 from biostyle.stages.report import DomainDirectories, report
+from biostyle.stages.retrain import retrain
 from biostyle.stages.score import score
-from biostyle.stages.select import chosen_candidate, select
+from biostyle.stages.select import chosen_candidate
 from biostyle.stages.train_segmenter import train_segmenter
-from biostyle.stages.train_stylizer import train_stylizer
 
 # Pixel F-scores of Table 3 of the seed work (whole sequences, its own reference and its own S_A). What it calls "after" is
 # always a CycleGAN, so it stands beside this run's CycleGAN and not beside what this run has chosen.
@@ -110,43 +111,36 @@ def _judge(
     out: Path,
     options: BuildOptions,
 ) -> DomainDirectories:
-    """Make the candidates for one domain, choose among them without labels, predict with all, and score."""
-    device = config.device
-    stylizers: dict[str, Path] = {}
+    """Race the candidates for one domain, predict with all of them, and score."""
+    candidates: dict[str, Path] = {}
     choice = None
     if name != config.domain_a:
-        stylizers["matching"] = match(
-            prepared_b, segmenter, out / "matching" / name, config.matching, device=device, options=options
-        )
-        stylizers["cyclegan"] = train_stylizer(
-            prepared_a,
-            prepared_b,
-            out / "stylizer" / name,
-            config.stylizer,
-            config.preprocessing,
-            seed=config.seed,
-            device=device,
-            options=options,
-        )
-        choice = select(
-            prepared_b,
-            segmenter,
-            stylizers,
-            out / "choice" / name,
-            n_frames=config.matching.n_frames,
-            device=device,
-            options=options,
-        )
+        raced = race(config, prepared_a, prepared_b, segmenter, out / "candidates" / name, options)
+        candidates, choice = dict(raced.candidates), raced.choice
+        if config.with_ceiling:
+            candidates["ceiling"] = retrain(
+                prepared_a,
+                prepared_b,
+                segmenter,
+                candidates["matching"],
+                out / "ceiling" / name,
+                config.retrain,
+                supervised=True,
+                seed=config.seed,
+                device=config.device,
+                options=options,
+            )
     predictions = {
         row: predict(
             prepared_b,
             out / "predictions" / name / row,
             segmenter=segmenter,
-            stylizer=stylizers.get(row),
-            device=device,
+            candidate=candidates.get(row),
+            device=config.device,
             options=options,
         )
-        for row in ("before", *stylizers)
+        for row in ("before", *candidates)
+        if row == "before" or options.dry_run or is_usable(candidates[row])
     }
     if choice is not None:
         predictions["after"] = predictions[chosen_candidate(choice)]
@@ -158,6 +152,7 @@ def _judge(
         scores=scores,
         before=predictions["before"],
         after=predictions.get("after"),
-        training=stylizers.get("cyclegan", segmenter),
+        deterministic=predictions.get("matching"),
+        training=candidates.get("cyclegan", segmenter),
         choice=choice,
     )

@@ -69,13 +69,37 @@ scales = [1.0]
 tones = ["linear"]
 n_frames = 1
 
-[stylizer]
+[cyclegan]
 n_steps = 4
 n_filters = 2
 n_blocks = 1
 decoder = "resize"
 discriminator_n_filters = 4
 discriminator_n_layers = 2
+crop_size_px = 32
+log_every = 1
+sample_every = 4
+checkpoint_every = 2
+
+[cyclegan_sa]
+n_steps = 4
+n_filters = 2
+n_blocks = 1
+decoder = "resize"
+discriminator_n_filters = 4
+discriminator_n_layers = 2
+crop_size_px = 32
+residual = true
+lambda_segmentation = 1.0
+least_agreement = 0.0
+log_every = 1
+sample_every = 4
+checkpoint_every = 2
+
+[retrain]
+n_steps = 4
+n_frames = 2
+n_rounds = 2
 crop_size_px = 32
 log_every = 1
 sample_every = 4

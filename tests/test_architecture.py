@@ -19,7 +19,7 @@ LAYERS = (
     {"types", "errors", "progress", "validation"},
     {"io", "data", "models", "losses", "metrics", "matching"},
     {"checkpoints", "adaptation", "devices"},
-    {"training", "inference", "selection", "reporting"},
+    {"adapted_model", "training", "inference", "selection", "reporting"},
     {"config", "artifacts"},
     {"stages"},
     {"pipelines"},

@@ -20,11 +20,20 @@ from biostyle.cli.inspect import inspect
 from biostyle.cli.report import report
 from biostyle.cli.run import run
 from biostyle.cli.score import score
-from biostyle.cli.stages import fetch, match, predict, prepare, select, train_segmenter, train_stylizer
+from biostyle.cli.stages import (
+    fetch,
+    match,
+    predict,
+    prepare,
+    retrain,
+    select,
+    train_segmenter,
+    train_stylizer,
+)
 from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
-    demo, run, data, fetch, prepare, train_segmenter, match, train_stylizer, select, predict, score, report,
+    demo, run, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain, select, predict, score, report,
     compare, inspect,
 )  # fmt: skip
 

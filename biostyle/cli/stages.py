@@ -1,4 +1,4 @@
-"""The verbs ``fetch, prepare, train-segmenter, match, train-stylizer, select, predict``: one stage each."""
+"""The verbs ``fetch, prepare, train-segmenter, match, train-stylizer, retrain, select, predict``: one stage each."""
 
 from __future__ import annotations
 
@@ -168,6 +168,8 @@ def match(
 @click.command("train-stylizer")
 @click.argument("prepared_a", type=DIRECTORY)
 @click.argument("prepared_b", type=DIRECTORY)
+@click.option("--segmenter", type=DIRECTORY, help="Model directory of S_A, to be put in the loop.")
+@click.option("--matching", type=DIRECTORY, help="Directory made by match, to begin from; needs --segmenter.")
 @_out
 @_config
 @_set
@@ -177,6 +179,8 @@ def match(
 def train_stylizer(
     prepared_a: Path,
     prepared_b: Path,
+    segmenter: Path | None,
+    matching: Path | None,
     out: Path,
     config: str,
     overrides: tuple[str, ...],
@@ -184,9 +188,79 @@ def train_stylizer(
     device: str | None,
     resume: bool,
 ) -> None:
-    """Train the generators between the prepared domains PREPARED_A and PREPARED_B."""
+    """Train the generators between the prepared domains PREPARED_A and PREPARED_B.
+
+    On frames as they are, with the settings [cyclegan]; or, with --segmenter and --matching, behind the best chain and
+    with S_A in the loop, with the settings [cyclegan_sa].
+    """
     from biostyle.config import load_config
-    from biostyle.stages.train_stylizer import train_stylizer as stage
+    from biostyle.stages import train_stylizer as stages
+
+    settings = load_config(config, [*overrides, *_seeded(seed)])
+    where: dict[str, Any] = {"seed": settings.seed, "device": device or settings.device}
+    if (segmenter is None) != (matching is None):
+        raise click.UsageError("Give --segmenter and --matching together, or neither.")
+    if segmenter is None or matching is None:
+        _run(
+            out,
+            lambda options: stages.train_stylizer(
+                prepared_a,
+                prepared_b,
+                out,
+                settings.cyclegan,
+                settings.preprocessing,
+                **where,
+                options=options,
+            ),
+            resume,
+        )
+    else:
+        _run(
+            out,
+            lambda options: stages.train_stylizer_in_the_loop(
+                prepared_a,
+                prepared_b,
+                segmenter,
+                matching,
+                out,
+                settings.cyclegan_sa,
+                **where,
+                options=options,
+            ),
+            resume,
+        )
+
+
+@click.command()
+@click.argument("prepared_a", type=DIRECTORY)
+@click.argument("prepared_b", type=DIRECTORY)
+@_segmenter
+@click.option(
+    "--teacher", type=DIRECTORY, required=True, help="Directory made by match, whose masks are learned from."
+)
+@click.option("--supervised", is_flag=True, help="Learn from B's true masks instead: the ceiling.")
+@_out
+@_config
+@_set
+@_seed
+@_device
+@_resume
+def retrain(
+    prepared_a: Path,
+    prepared_b: Path,
+    segmenter: Path,
+    teacher: Path,
+    supervised: bool,
+    out: Path,
+    config: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    device: str | None,
+    resume: bool,
+) -> None:
+    """Train S_B, starting from S_A, for the prepared domain PREPARED_B, without its masks."""
+    from biostyle.config import load_config
+    from biostyle.stages.retrain import retrain as stage
 
     settings = load_config(config, [*overrides, *_seeded(seed)])
     _run(
@@ -194,9 +268,11 @@ def train_stylizer(
         lambda options: stage(
             prepared_a,
             prepared_b,
+            segmenter,
+            teacher,
             out,
-            settings.stylizer,
-            settings.preprocessing,
+            settings.retrain,
+            supervised=supervised,
             seed=settings.seed,
             device=device or settings.device,
             options=options,
@@ -206,6 +282,7 @@ def train_stylizer(
 
 
 @click.command()
+@click.argument("prepared_a", type=DIRECTORY)
 @click.argument("prepared_b", type=DIRECTORY)
 @_segmenter
 @click.option(
@@ -215,13 +292,14 @@ def train_stylizer(
     required=True,
     metavar="NAME=DIR",
     callback=_named_directories,
-    help="Directory made by match or train-stylizer; once for each candidate, the simplest first.",
+    help="Directory made by match, train-stylizer or retrain; once for each candidate, the simplest first.",
 )
 @_out
 @_config
 @_set
 @_device
 def select(
+    prepared_a: Path,
     prepared_b: Path,
     segmenter: Path,
     candidates: dict[str, Path],
@@ -230,7 +308,7 @@ def select(
     overrides: tuple[str, ...],
     device: str | None,
 ) -> None:
-    """Choose among candidate stylizers for the prepared domain PREPARED_B, without its masks."""
+    """Choose among candidates for the prepared domain PREPARED_B, without its masks."""
     from biostyle.config import load_config
     from biostyle.stages.select import read_choice
     from biostyle.stages.select import select as stage
@@ -239,6 +317,7 @@ def select(
     _run(
         out,
         lambda options: stage(
+            prepared_a,
             prepared_b,
             segmenter,
             candidates,
@@ -255,16 +334,16 @@ def select(
 @click.command()
 @click.argument("prepared", type=DIRECTORY)
 @_segmenter
-@click.option("--stylizer", type=DIRECTORY, help="Directory made by match or train-stylizer.")
+@click.option("--candidate", type=DIRECTORY, help="Directory made by match, train-stylizer or retrain.")
 @_out
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-def predict(prepared: Path, segmenter: Path, stylizer: Path | None, out: Path, device: str) -> None:
-    """Segment the test frames of the prepared domain PREPARED, translating them first if asked to."""
+def predict(prepared: Path, segmenter: Path, candidate: Path | None, out: Path, device: str) -> None:
+    """Segment the test frames of the prepared domain PREPARED, as they are or with a candidate."""
     from biostyle.stages.predict import predict as stage
 
     _run(
         out,
         lambda options: stage(
-            prepared, out, segmenter=segmenter, stylizer=stylizer, device=device, options=options
+            prepared, out, segmenter=segmenter, candidate=candidate, device=device, options=options
         ),
     )

@@ -113,6 +113,33 @@ class AnnotatedCropSampler(CropSampler):
         images = torch.stack([_cut(self.images, place) for place in places])
         return images, torch.stack([_cut(self.masks, place) for place in places])
 
+    def draw_with_fractions(
+        self, fractions: torch.Tensor, generator: torch.Generator, n_tries: int = 6
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw crops whose foreground fractions are near given ones.
+
+        Parameters
+        ----------
+        fractions : Tensor of shape (N,)
+            Wanted share of foreground in each crop, in [0, 1].
+        generator : Generator
+            Source of the random choices.
+        n_tries : int
+            Crops to draw for each wanted one; the nearest is kept.
+
+        Returns
+        -------
+        images : Tensor of shape (N, C, S, S)
+            Crops in [0, 1].
+        masks : Tensor of shape (N, S, S)
+            Their class indices, uint8.
+        """
+        images, masks = self.draw_annotated(len(fractions) * n_tries, generator)
+        found = (masks == 1).float().mean(dim=(1, 2)).view(len(fractions), n_tries)
+        nearest = (found - fractions.to(found.device)[:, None]).abs().argmin(dim=1)
+        kept = torch.arange(len(fractions), device=found.device) * n_tries + nearest
+        return images[kept], masks[kept]
+
 
 class _Place(NamedTuple):
     """Where a crop is taken from, and how it is turned."""

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from biostyle.matching.chain import MatchingChain, Step
-from biostyle.matching.intensity import Background, Polarity, Tone
+from biostyle.matching.intensity import Background, Polarity, Stretch, Tone
 
-ToneName = Literal["linear", "square_root", "background"]
+ToneName = Literal["linear", "square_root", "background", "contrast", "strong_contrast"]
+_CLIPPED_PERCENT = {"contrast": 2.0, "strong_contrast": 5.0}  # at either end
 Scale = Annotated[float, Field(gt=0)]
 
 
@@ -24,11 +25,14 @@ class GridSettings(BaseModel):
     scales : tuple of float
         Sizes of B's frames relative to the segmenter's working scale.
     tones : tuple of str
-        Tone curves: ``linear``, ``square_root``, or ``background`` for subtracting a wide blur.
+        Tone curves: ``linear``, ``square_root``, ``background`` for subtracting a wide blur, ``contrast`` and
+        ``strong_contrast`` for clipping 2 or 5 % of the pixels at either end.
     background_sigma_px : float
         Width of that blur, in pixels at the scaled size.
     n_frames : int
-        Training frames of B, evenly spaced, on which each chain is judged; their masks are not looked at.
+        Training frames of B, evenly spaced, on which the finalists are judged; their masks are not looked at.
+    n_finalists : int
+        How many chains are judged on all these frames; the first round looks at every chain on one of them.
     largest_side_px : int
         Scales that would make a frame larger than this are left out.
     """
@@ -36,9 +40,12 @@ class GridSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scales: tuple[Scale, ...] = Field((0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8), min_length=1)
-    tones: tuple[ToneName, ...] = Field(("linear", "square_root", "background"), min_length=1)
+    tones: tuple[ToneName, ...] = Field(
+        ("linear", "square_root", "background", "contrast", "strong_contrast"), min_length=1
+    )
     background_sigma_px: float = Field(25.0, gt=0)
     n_frames: int = Field(3, ge=1)
+    n_finalists: int = Field(12, ge=1)
     largest_side_px: int = Field(1600, ge=32)
 
 
@@ -81,7 +88,10 @@ class GridChain:
         steps: list[Step] = [Polarity()] if self.inverted else []
         if self.tone == "background":
             steps.append(Background(sigma_px=settings.background_sigma_px))
-        elif self.tone != "linear":
+        elif self.tone in _CLIPPED_PERCENT:
+            clipped = _CLIPPED_PERCENT[self.tone]
+            steps.append(Stretch(low_percentile=clipped, high_percentile=100 - clipped))
+        elif self.tone == "square_root":
             steps.append(Tone(name=self.tone))
         return MatchingChain(steps)
 

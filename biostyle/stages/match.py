@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-import torch
-from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
-from biostyle.artifacts import BuildOptions, build, fingerprint
+from biostyle.adapted_model import CHAIN
+from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import load_model, save_model
-from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared, spread
+from biostyle.data.prepared import PreparedFrame, load_prepared, spread
 from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains
-from biostyle.selection import RULE, LabelFreeScore, best_candidate, label_free_score
+from biostyle.selection import RULE, Evidence, best_candidate, concord, judge
+from biostyle.types import NDArray
 
-CHAIN = "chain"
+CONCORD = "concord.json"
 SMALLEST_SIDE_PX = 32
 
 
@@ -40,8 +40,8 @@ def match(
     segmenter : Path
         Model directory of S_A.
     out : Path
-        Directory to make: ``chains.csv`` with every chain's score, best first, and the model directory ``chain``,
-        which is the one that changes least among those that cannot be told from the best.
+        Candidate directory to make: ``chain``, which is the one that changes least among those that cannot be told from
+        the best; ``chains.csv`` with every chain's score, finalists first; ``concord.json`` with the agreement of the best.
     settings : GridSettings
         The grid.
     device : str
@@ -63,11 +63,11 @@ def match(
     def work(partial: Path) -> None:
         domain = load_prepared(prepared_b)
         rows = spread(domain.frames("train"), settings.n_frames)
+        images = [domain.read_image(row) for row in rows]
         where = resolve_device(device)
         model, card = load_model(segmenter)
         model.to(where)
         base = Preprocessing.model_validate(card["preprocessing"])
-        scores: dict[GridChain, LabelFreeScore] = {}
         chains = [chain for chain in grid_chains(settings) if _fits(chain, base, rows, settings)]
         if not chains:
             raise ConfigError(
@@ -75,22 +75,39 @@ def match(
                 f"{base.working_scale:g} to sides of {SMALLEST_SIDE_PX} to {settings.largest_side_px} px, "
                 f"got {list(settings.scales)} ({prepared_b}). Add other scales."
             )
-        for position, chain in enumerate(chains):
-            adapted = AdaptedSegmenter(model, chain.build(settings))
-            scores[chain] = score_on(adapted, domain, rows, base.scaled(chain.scale), where)
-            options.progress.update(position + 1, len(chains), {"label-free": scores[chain].value})
+        n_finalists = min(settings.n_finalists, len(chains))
+
+        def judged(chain: GridChain, position: int, on: list[NDArray]) -> Evidence:
+            adapted = AdaptedSegmenter(model, chain.build(settings)).eval()
+            found = judge(adapted, on, base.scaled(chain.scale), where)
+            n_looks = len(chains) + n_finalists
+            options.progress.update(position + 1, n_looks, {"label-free": found.score.value})
+            return found
+
+        middle = [images[len(images) // 2]]
+        first = {chain: judged(chain, position, middle).score for position, chain in enumerate(chains)}
+        finalists = sorted(chains, key=lambda chain: -first[chain].value)[:n_finalists]
+        evidence = {
+            chain: judged(chain, len(chains) + position, images)
+            for position, chain in enumerate(sorted(finalists, key=chains.index))
+        }
+        scores = {chain: found.score for chain, found in evidence.items()}
         best = best_candidate(scores)
         ranking = sorted(scores, key=lambda chain: -scores[chain].value)
         table = [
             {
                 "chain": chain.name,
                 "chosen": chain == best,
-                **vars(scores[chain]),
-                "label_free": scores[chain].value,
+                "round": 2 if chain in scores else 1,
+                **vars(score),
+                "label_free": score.value,
             }
-            for chain in ranking
+            for chain, score in {
+                chain: scores.get(chain, first[chain]) for chain in (*ranking, *chains)
+            }.items()
         ]
         pd.DataFrame(table).to_csv(partial / "chains.csv", index=False, lineterminator="\n")
+        write_json(partial / CONCORD, {"concord": concord([evidence[chain] for chain in ranking])})
         save_model(
             partial / CHAIN,
             best.build(settings),
@@ -101,37 +118,6 @@ def match(
     inputs = {"prepared_b": prepared_b, "segmenter": segmenter}
     build(out, "match", {**settings.model_dump(mode="json"), "rule": RULE}, inputs, work, options)
     return out
-
-
-def score_on(
-    segmenter: nn.Module,
-    domain: PreparedDomain,
-    rows: list[PreparedFrame],
-    preprocessing: Preprocessing,
-    device: torch.device,
-) -> LabelFreeScore:
-    """Score a segmenter on frames of a domain, without their masks.
-
-    Parameters
-    ----------
-    segmenter : Module
-        A Segmenter on ``device`` and in evaluation mode.
-    domain : PreparedDomain
-        The domain.
-    rows : list of PreparedFrame
-        Its frames.
-    preprocessing : Preprocessing
-        How the segmenter wants its input.
-    device : device
-        Where to compute.
-
-    Returns
-    -------
-    LabelFreeScore
-        Mean over the frames.
-    """
-    frames = (preprocessing.image_batch(domain.read_image(row)).to(device) for row in rows)
-    return label_free_score(segmenter.eval(), frames)
 
 
 def _fits(chain: GridChain, base: Preprocessing, rows: list[PreparedFrame], settings: GridSettings) -> bool:

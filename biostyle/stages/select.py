@@ -1,4 +1,4 @@
-"""Stage: S_A and candidate stylizers → which of them to use, without labels of B, and the verdict."""
+"""Stage: S_A and the candidates → which of them to use, without labels of B, and the verdict."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import json
 from pathlib import Path
 from typing import Any
 
-from biostyle.adaptation import AdaptedSegmenter
+from biostyle.adapted_model import GENERATOR, SEGMENTER, is_usable, load_adapted
 from biostyle.artifacts import BuildOptions, build, write_json
-from biostyle.checkpoints import load_model
 from biostyle.data.prepared import load_prepared, spread
-from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
-from biostyle.selection import IDENTITY, RULE, choose
-from biostyle.stages.match import score_on
-from biostyle.stages.predict import load_stylizer
+from biostyle.selection import IDENTITY, RULE, Evidence, choose, judge
+from biostyle.stages.match import CONCORD
+from biostyle.stages.train_stylizer import ALARM
 
 
 def select(
+    prepared_a: Path,
     prepared_b: Path,
     segmenter: Path,
-    stylizers: dict[str, Path],
+    candidates: dict[str, Path],
     out: Path,
     *,
     n_frames: int,
     device: str,
     options: BuildOptions,
 ) -> Path:
-    """Score the unchanged frames and every candidate on training frames of B, and choose.
+    """Judge the frames as they are and every candidate on training frames of B, and choose.
 
     Parameters
     ----------
+    prepared_a : Path
+        Prepared domain A; S_A on its training frames is what a sure segmenter looks like.
     prepared_b : Path
         Prepared domain B; its masks are not looked at.
     segmenter : Path
         Model directory of S_A.
-    stylizers : dict of str to Path
-        What :func:`biostyle.stages.match.match` and
-        :func:`biostyle.stages.train_stylizer.train_stylizer` made, by candidate, the simplest first.
+    candidates : dict of str to Path
+        Candidate directories by name, the simplest first.
     out : Path
         Directory to make: ``choice.json``.
     n_frames : int
-        Training frames of B to judge on, evenly spaced.
+        Training frames of each domain to judge on, evenly spaced.
     device : str
         Where to compute; not part of the request.
     options : BuildOptions
@@ -58,32 +58,60 @@ def select(
     ConfigError
         If a candidate's name is taken.
     """
-    taken = {IDENTITY, "prepared_b", "segmenter"} & stylizers.keys()
+    taken = {IDENTITY, "prepared_a", "prepared_b", "segmenter"} & candidates.keys()
     if taken:
         raise ConfigError(
-            f"candidate must have a name of its own, got {min(taken)!r} ({stylizers[min(taken)]}). "
+            f"candidate must have a name of its own, got {min(taken)!r} ({candidates[min(taken)]}). "
             "Call it something else."
         )
 
     def work(partial: Path) -> None:
-        domain = load_prepared(prepared_b)
-        rows = spread(domain.frames("train"), n_frames)
         where = resolve_device(device)
-        model, card = load_model(segmenter)
-        base = Preprocessing.model_validate(card["preprocessing"])
-        scores = {IDENTITY: score_on(model.to(where), domain, rows, base, where)}
-        for name, directory in stylizers.items():
-            stylizer, preprocessing, _ = load_stylizer(directory)
-            adapted = AdaptedSegmenter(model, stylizer).to(where)
-            scores[name] = score_on(adapted, domain, rows, preprocessing, where)
-        choice = choose(scores)
-        candidates = {name: {**vars(score), "label_free": score.value} for name, score in scores.items()}
-        write_json(partial / "choice.json", {**vars(choice), "n_frames": len(rows), "candidates": candidates})
 
-    inputs = {"prepared_b": prepared_b, "segmenter": segmenter, **stylizers}
-    settings = {"n_frames": n_frames, "candidates": list(stylizers), "rule": RULE}
+        def judged(prepared: Path, candidate: Path | None) -> Evidence:
+            domain = load_prepared(prepared)
+            rows = spread(domain.frames("train"), n_frames)
+            adapted = load_adapted(candidate, segmenter)
+            learned = candidate is not None and any(
+                (candidate / part).is_dir() for part in (GENERATOR, SEGMENTER)
+            )
+            images = (domain.read_image(row) for row in rows)
+            return judge(adapted.segmenter.to(where), images, adapted.preprocessing, where, learned=learned)
+
+        left_out = {name: left_out_reason(path) for name, path in candidates.items() if not is_usable(path)}
+        evidence = {IDENTITY: judged(prepared_b, None)}
+        evidence |= {
+            name: judged(prepared_b, path) for name, path in candidates.items() if name not in left_out
+        }
+        concords = [
+            json.loads((path / CONCORD).read_text())["concord"]
+            for path in candidates.values()
+            if (path / CONCORD).is_file()
+        ]
+        choice = choose(evidence, judged(prepared_a, None).score, min(concords, default=1.0))
+        write_json(partial / "choice.json", {**vars(choice), "n_frames": n_frames, "left_out": left_out})
+
+    inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter, **candidates}
+    settings = {"n_frames": n_frames, "candidates": list(candidates), "rule": RULE}
     build(out, "select", settings, inputs, work, options)
     return out
+
+
+def left_out_reason(candidate: Path) -> str:
+    """Say why a candidate cannot be used.
+
+    Parameters
+    ----------
+    candidate : Path
+        A candidate directory without a usable model.
+
+    Returns
+    -------
+    str
+        What its training left behind.
+    """
+    path = candidate / ALARM
+    return json.loads(path.read_text())["reason"] if path.is_file() else "nothing usable was made"
 
 
 def read_choice(directory: Path) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def train_segmenter(
         ``out``.
     """
     request = {
-        "training": settings.model_dump(mode="json"),
+        "training": settings.request(),
         "preprocessing": preprocessing.model_dump(mode="json"),
     }
 

@@ -10,15 +10,20 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import nn
 
-from biostyle.data.datasets import CropSampler
 from biostyle.devices import Precision, autocast
 from biostyle.errors import ImageError
 from biostyle.losses import AdversarialLoss, adversarial_loss, cycle_loss
 from biostyle.models.patch_discriminator import PatchDiscriminator
+from biostyle.models.residual_generator import ResidualGenerator
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.training.image_pool import ImagePool
 from biostyle.training.schedules import constant_then_linear, set_learning_rate
 from biostyle.training.seeding import RandomStream, seeded
+from biostyle.training.segmenter_in_the_loop import (
+    AgreementAlarm,
+    BatchSource,
+    SegmenterInTheLoop,
+)
 from biostyle.training.session import OnProgress, SessionSettings, Stateful, TrainingSession
 
 
@@ -57,6 +62,15 @@ class StylizerSettings(SessionSettings):
         Share of the steps over which the learning rate falls linearly to zero.
     precision : {"auto", "bfloat16", "float32"}
         In which training computes.
+    residual : bool
+        Whether the generators add to their input, and so begin by changing nothing.
+    lambda_segmentation : float
+        With the segmenter in the loop: weight of its loss on A → B → A against A's masks.
+    least_agreement : float
+        With the segmenter in the loop: the alarm rings when the masks of translated B agree less than this, as a Dice
+        coefficient, with the masks before translation.
+    n_starts : int
+        With the segmenter in the loop: how often to start, each time with other random numbers, before giving up.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -78,13 +92,17 @@ class StylizerSettings(SessionSettings):
     beta2: float = Field(0.999, ge=0, lt=1)
     decay_fraction: float = Field(0.5, ge=0, le=1)
     precision: Precision = "auto"
+    residual: bool = False
+    lambda_segmentation: float = Field(0.0, ge=0)
+    least_agreement: float = Field(0.5, ge=0, le=1)
+    n_starts: int = Field(1, ge=1)
 
 
 class CycleGAN(NamedTuple):
     """The four networks, named as in the paper's text: ``gen_ba`` maps B to A, ``disc_a`` judges images of A."""
 
-    gen_ab: ResnetGenerator
-    gen_ba: ResnetGenerator
+    gen_ab: nn.Module
+    gen_ba: nn.Module
     disc_a: PatchDiscriminator
     disc_b: PatchDiscriminator
 
@@ -100,7 +118,9 @@ class Translations(NamedTuple):
     idt_b: torch.Tensor | None
 
 
-def build_cyclegan(n_channels: int, settings: StylizerSettings, device: torch.device) -> CycleGAN:
+def build_cyclegan(
+    n_channels: int, settings: StylizerSettings, device: torch.device, n_seen_a: int | None = None
+) -> CycleGAN:
     """Build freshly initialised networks.
 
     Parameters
@@ -111,6 +131,8 @@ def build_cyclegan(n_channels: int, settings: StylizerSettings, device: torch.de
         Sizes.
     device : device
         Where to put them; they are initialised on the CPU, so the same seed gives the same weights anywhere.
+    n_seen_a : int or None
+        Number of channels that the discriminator of A sees; those of the image by default.
 
     Returns
     -------
@@ -118,17 +140,26 @@ def build_cyclegan(n_channels: int, settings: StylizerSettings, device: torch.de
         The networks on ``device``.
     """
 
-    def generator() -> ResnetGenerator:
-        return ResnetGenerator(
-            n_channels, n_channels, settings.n_filters, settings.n_blocks, settings.decoder
-        ).to(device)
+    def generator() -> nn.Module:
+        sizes = settings.n_filters, settings.n_blocks, settings.decoder
+        made = (
+            ResidualGenerator(n_channels, *sizes)
+            if settings.residual
+            else ResnetGenerator(n_channels, n_channels, *sizes)
+        )
+        return made.to(device)
 
-    def discriminator() -> PatchDiscriminator:
+    def discriminator(n_seen: int) -> PatchDiscriminator:
         return PatchDiscriminator(
-            n_channels, settings.discriminator_n_filters, settings.discriminator_n_layers
+            n_seen, settings.discriminator_n_filters, settings.discriminator_n_layers
         ).to(device)
 
-    return CycleGAN(gen_ab=generator(), gen_ba=generator(), disc_a=discriminator(), disc_b=discriminator())
+    return CycleGAN(
+        gen_ab=generator(),
+        gen_ba=generator(),
+        disc_a=discriminator(n_seen_a or n_channels),
+        disc_b=discriminator(n_channels),
+    )
 
 
 def translate(gan: CycleGAN, real_a: torch.Tensor, real_b: torch.Tensor, identity: bool) -> Translations:
@@ -164,6 +195,7 @@ def generator_losses(
     real_b: torch.Tensor,
     made: Translations,
     settings: StylizerSettings,
+    loop: SegmenterInTheLoop | None = None,
 ) -> dict[str, torch.Tensor]:
     """Return the weighted terms the generators minimise.
 
@@ -177,14 +209,17 @@ def generator_losses(
         What :func:`translate` made of them.
     settings : StylizerSettings
         Weights.
+    loop : SegmenterInTheLoop or None
+        S_A, where the discriminator of A sees its probabilities beside the image.
 
     Returns
     -------
     dict of str to Tensor
         Scalars; their sum is the objective (equation 3 of the paper, plus the identity term of its section 5.2).
     """
+    shown = loop.show(made.fake_a) if loop else made.fake_a
     losses = {
-        "adversarial_a": adversarial_loss(gan.disc_a(made.fake_a), True, settings.adversarial),
+        "adversarial_a": adversarial_loss(gan.disc_a(shown), True, settings.adversarial),
         "adversarial_b": adversarial_loss(gan.disc_b(made.fake_b), True, settings.adversarial),
         "cycle_a": settings.lambda_cycle * cycle_loss(made.rec_a, real_a),
         "cycle_b": settings.lambda_cycle * cycle_loss(made.rec_b, real_b),
@@ -230,6 +265,7 @@ def train_cyclegan(
     device: torch.device,
     out: Path,
     on_progress: OnProgress | None = None,
+    loop: SegmenterInTheLoop | None = None,
 ) -> CycleGAN:
     """Train a CycleGAN; continue where an interrupted run in ``out`` stopped.
 
@@ -247,6 +283,8 @@ def train_cyclegan(
         Directory for history, samples and the state to resume from.
     on_progress : callable or None
         Called with step, number of steps and losses.
+    loop : SegmenterInTheLoop or None
+        S_A and the masks that tie the translation to the segmentation; None for the method of the paper.
 
     Returns
     -------
@@ -263,23 +301,23 @@ def train_cyclegan(
         If it was stopped on request.
     TrainingError
         If a loss is not finite.
+    TranslationAlarmError
+        If, with the segmenter in the loop, translation makes away with what S_A saw in B.
 
     References
     ----------
     .. [1] Zhu, Park, Isola and Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
        Networks", ICCV 2017. :doi:`10.1109/ICCV.2017.244`
     """
-    crops_a = CropSampler(images_a, settings.crop_size_px, device)
-    crops_b = CropSampler(images_b, crops_a.crop_size_px, device)
-    crops_a.crop_size_px = crops_b.crop_size_px
+    source = BatchSource(images_a, images_b, settings.crop_size_px, device, loop)
     smallest = 3 * 2**settings.discriminator_n_layers
-    if crops_b.crop_size_px < smallest:
+    if source.crop_size_px < smallest:
         raise ImageError(
             f"training crops must be at least {smallest} px wide for {settings.discriminator_n_layers} discriminator "
-            f"layers, got {crops_b.crop_size_px} px. Use larger frames, or lower stylizer.discriminator_n_layers."
+            f"layers, got {source.crop_size_px} px. Use larger frames, or lower stylizer.discriminator_n_layers."
         )
     with seeded(seed):
-        gan = build_cyclegan(len(images_a[0]), settings, device)
+        gan = build_cyclegan(len(images_a[0]), settings, device, len(images_a[0]) + 1 if loop else None)
     random, pool_a, pool_b = RandomStream(seed), ImagePool(settings.pool_size), ImagePool(settings.pool_size)
     optimiser_g, optimiser_d = (
         torch.optim.Adam(
@@ -299,35 +337,43 @@ def train_cyclegan(
         ]
 
     parts: dict[str, Stateful] = {**gan._asdict(), "optimiser_g": optimiser_g, "optimiser_d": optimiser_d}
-    parts |= {"random": random, "pool_a": pool_a, "pool_b": pool_b}
+    alarm = AgreementAlarm(settings.least_agreement)
+    parts |= {"random": random, "pool_a": pool_a, "pool_b": pool_b, "alarm": alarm}
     session = TrainingSession(out, settings, parts, sample, on_progress)
     for step in session.steps():
         factor = constant_then_linear(step, settings.n_steps, settings.decay_fraction)
         for optimiser in (optimiser_g, optimiser_d):
             set_learning_rate(optimiser, settings.learning_rate * factor)
-        real_a = crops_a.draw(settings.batch_size, random.generator)
-        real_b = crops_b.draw(settings.batch_size, random.generator)
+        real_a, real_b, masks_a = source.draw(settings.batch_size, random.generator)
 
         for disc in (gan.disc_a, gan.disc_b):
             disc.requires_grad_(False)
         with autocast(device, settings.precision):
             made = translate(gan, real_a, real_b, identity=settings.lambda_identity > 0)
-            losses = generator_losses(gan, real_a, real_b, made, settings)
+            losses = generator_losses(gan, real_a, real_b, made, settings, loop)
+            if loop and masks_a is not None:
+                losses["segmentation"] = settings.lambda_segmentation * loop.loss(made.rec_a, masks_a)
         optimiser_g.zero_grad(set_to_none=True)
         sum(losses.values(), torch.zeros((), device=device)).backward()
         optimiser_g.step()
 
         for disc in (gan.disc_a, gan.disc_b):
             disc.requires_grad_(True)
-        shown_a = pool_a.exchange(made.fake_a.detach(), random.generator)
+        fake_a = pool_a.exchange(made.fake_a.detach(), random.generator)
         shown_b = pool_b.exchange(made.fake_b.detach(), random.generator)
         with autocast(device, settings.precision):
-            losses["discriminator_a"] = discriminator_loss(gan.disc_a, real_a, shown_a, settings.adversarial)
+            shown = (loop.show(real_a), loop.show(fake_a)) if loop else (real_a, fake_a)
+            losses["discriminator_a"] = discriminator_loss(gan.disc_a, *shown, settings.adversarial)
             losses["discriminator_b"] = discriminator_loss(gan.disc_b, real_b, shown_b, settings.adversarial)
         optimiser_d.zero_grad(set_to_none=True)
         (losses["discriminator_a"] + losses["discriminator_b"]).backward()
         optimiser_d.step()
 
+        if loop:
+            losses["agreement"] = loop.agreement(real_b, made.fake_a)
+            alarm.note(losses["agreement"])
+            if step % settings.log_every == 0:
+                alarm.check(step, out)
         session.record(losses)
         latest = {"real_a": real_a, "real_b": real_b, **made._asdict()}
     for network in gan:

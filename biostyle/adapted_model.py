@@ -1,0 +1,159 @@
+"""Adapted models on disk: a segmenter, what stands before it, and how frames become its input.
+
+A *candidate* directory holds any of the model directories ``chain`` (deterministic matching), ``gen_ba`` (a generator from
+B to A) and ``segmenter`` (S_B, in place of S_A). An *adapted model* is the same with a segmenter always in it and
+``adapted.json``, so that it works wherever it is copied to.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from biostyle.adaptation import AdaptedSegmenter
+from biostyle.checkpoints import load_model
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.errors import CheckpointError, OutputError
+
+CHAIN, GENERATOR, SEGMENTER, DESCRIPTION = "chain", "gen_ba", "segmenter", "adapted.json"
+_STYLIZERS = (CHAIN, GENERATOR)  # in the order in which they are applied
+
+
+@dataclass(frozen=True)
+class AdaptedModel:
+    """A segmenter of B, ready to be used.
+
+    Attributes
+    ----------
+    segmenter : Module
+        A Segmenter on the CPU and in evaluation mode; it takes frames of B after ``preprocessing``.
+    stylizer : Module or None
+        The Stylizer inside it; None where nothing stands before the segmenter.
+    preprocessing : Preprocessing
+        How raw frames of B become its input.
+    frames : tuple of str
+        Every frame that some part of it was made from.
+    """
+
+    segmenter: nn.Module
+    stylizer: nn.Module | None
+    preprocessing: Preprocessing
+    frames: tuple[str, ...]
+
+
+def load_adapted(directory: Path | None, segmenter: Path | None = None) -> AdaptedModel:
+    """Put together a candidate with its segmenter, or an adapted model.
+
+    Parameters
+    ----------
+    directory : Path or None
+        A candidate or an adapted model; None for the segmenter alone, on frames as they are.
+    segmenter : Path or None
+        Model directory of S_A, for candidates without a segmenter of their own.
+
+    Returns
+    -------
+    AdaptedModel
+        Its parts, composed.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no segmenter, a part cannot be read, or the parts want different preprocessing.
+    """
+    own = directory / SEGMENTER if directory else None
+    if own is not None and own.is_dir():
+        segmenter = own
+    if segmenter is None:
+        raise CheckpointError(
+            f"adapted model must hold a directory {SEGMENTER}, got none ({directory}). "
+            "Point at what adapt wrote, or name the segmenter."
+        )
+    model, card = load_model(segmenter)
+    preprocessing = Preprocessing.model_validate(card["preprocessing"])
+    frames: list[str] = list(card["training_data"]["frames"])
+    stylizers: list[nn.Module] = []
+    for name in _STYLIZERS:
+        if directory is None or not (directory / name).is_dir():
+            continue
+        stylizer, card = load_model(directory / name)
+        wanted = Preprocessing.model_validate(card["preprocessing"])
+        free = {} if stylizers or segmenter == own else {"working_scale": preprocessing.working_scale}
+        if wanted.model_copy(update=free) != preprocessing:
+            raise CheckpointError(
+                f"{name} must have the preprocessing {preprocessing!r} of what it stands before, "
+                f"got {wanted!r} ({directory}). Train it again with the same."
+            )
+        preprocessing = wanted
+        stylizers.append(stylizer)
+        frames += card["training_data"]["frames"]
+    if directory is not None and not stylizers and segmenter != own:
+        raise CheckpointError(
+            f"candidate must hold {CHAIN}, {GENERATOR} or {SEGMENTER}, got none of them ({directory}). "
+            "Point at what match, train-stylizer or retrain made."
+        )
+    if not stylizers:
+        return AdaptedModel(model, None, preprocessing, tuple(dict.fromkeys(frames)))
+    whole = stylizers[0] if len(stylizers) == 1 else nn.Sequential(*stylizers)
+    adapted = AdaptedSegmenter(model, whole.eval()).eval()
+    return AdaptedModel(adapted, whole, preprocessing, tuple(dict.fromkeys(frames)))
+
+
+def is_usable(candidate: Path) -> bool:
+    """Say whether a candidate directory holds something to put before, or in place of, S_A.
+
+    Parameters
+    ----------
+    candidate : Path
+        The directory. A training that gave up leaves one without a model.
+
+    Returns
+    -------
+    bool
+        Whether it holds a chain, a generator or a segmenter.
+    """
+    return any((candidate / name).is_dir() for name in (*_STYLIZERS, SEGMENTER))
+
+
+def save_adapted(candidate: Path | None, segmenter: Path, out: Path, description: dict[str, Any]) -> None:
+    """Copy a candidate and its segmenter into one directory that needs nothing else.
+
+    Parameters
+    ----------
+    candidate : Path or None
+        The candidate; None for the segmenter on frames as they are.
+    segmenter : Path
+        Model directory of S_A, copied unless the candidate has its own.
+    out : Path
+        Directory to make.
+    description : dict
+        What ``adapted.json`` says of how it came about; must fit into JSON.
+
+    Raises
+    ------
+    CheckpointError
+        If the parts do not fit together.
+    OutputError
+        If the directory cannot be written.
+    """
+    load_adapted(candidate, segmenter)
+    own = candidate / SEGMENTER if candidate else segmenter
+    parts = {SEGMENTER: own if own.is_dir() else segmenter}
+    parts |= {name: candidate / name for name in _STYLIZERS if candidate and (candidate / name).is_dir()}
+    card = {"format": "biostyle-adapted-model", "version": 1, **description}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, part in parts.items():
+            shutil.copytree(
+                part, out / name, ignore=shutil.ignore_patterns("resume", "samples", "artifact.json")
+            )
+        (out / DESCRIPTION).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise OutputError(
+            f"adapted model must be writable, got {error.strerror} ({out}). Choose another folder or free some space."
+        ) from error

@@ -1,0 +1,110 @@
+"""Stage: domains A and B, S_A and the chain it is happiest with → S_B, trained without labels of B, or its ceiling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from biostyle.adapted_model import CHAIN, SEGMENTER, load_adapted
+from biostyle.artifacts import BuildOptions, build, fingerprint
+from biostyle.checkpoints import load_model, save_model
+from biostyle.data.datasets import read_images, read_masks
+from biostyle.data.prepared import load_prepared, spread
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.devices import resolve_device
+from biostyle.training import retraining
+
+
+def retrain(
+    prepared_a: Path,
+    prepared_b: Path,
+    segmenter: Path,
+    teacher: Path,
+    out: Path,
+    settings: retraining.RetrainSettings,
+    *,
+    supervised: bool = False,
+    seed: int,
+    device: str,
+    options: BuildOptions,
+) -> Path:
+    """Train S_B from S_A on A, with A's masks, and on B, with what the teacher is sure of.
+
+    Parameters
+    ----------
+    prepared_a, prepared_b : Path
+        Prepared domains.
+    segmenter : Path
+        Model directory of S_A.
+    teacher : Path
+        Candidate directory whose masks of B are learned from; S_B stands behind its chain, which brings B's objects to
+        the size that S_A knows.
+    out : Path
+        Candidate directory to make: ``chain``, ``segmenter``, ``history.csv`` and ``samples/``.
+    settings : RetrainSettings
+        How to train.
+    supervised : bool
+        Learn from the true masks of B's training frames instead, and from nothing else: the ceiling that adaptation
+        without labels is compared with. Never a candidate.
+    seed : int
+        Source of every random choice.
+    device : str
+        Where to train; not part of the request.
+    options : BuildOptions
+        How to deal with what is there.
+
+    Returns
+    -------
+    Path
+        ``out``.
+
+    Raises
+    ------
+    SplitError
+        If there are no training frames, or none with masks where they are needed.
+    """
+    inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter, "teacher": teacher}
+    if supervised:
+        settings = settings.model_copy(update={"share_a": 0.0, "n_rounds": 1})
+
+    def work(partial: Path) -> None:
+        where = resolve_device(device)
+        model, card = load_model(segmenter)
+        taught = load_adapted(teacher, segmenter)
+        chain, _ = load_model(teacher / CHAIN)
+        domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
+        rows_a = domain_a.with_truth("train")
+        rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
+        rows_b = spread(rows_b, settings.n_frames)
+        preprocessing_a = Preprocessing.model_validate(card["preprocessing"])
+        frames = read_images(domain_b, rows_b, taught.preprocessing)
+        if supervised:
+            probs = [mask.float() for mask in read_masks(domain_b, rows_b, taught.preprocessing)]
+        else:
+            teaching = taught.segmenter.to(where)
+            probs = [
+                retraining.foreground_probs(teaching, frame[None].to(where))[0, 0].cpu() for frame in frames
+            ]
+        network = retraining.retrain(
+            model,
+            (read_images(domain_a, rows_a, preprocessing_a), read_masks(domain_a, rows_a, preprocessing_a)),
+            ([chain(frame[None])[0] for frame in frames], probs),
+            settings,
+            seed=seed,
+            device=where,
+            out=partial,
+            on_progress=options.progress.update,
+        )
+        described = {
+            "preprocessing": taught.preprocessing.model_dump(mode="json"),
+            "training_data": {
+                "prepared_a": fingerprint(prepared_a),
+                "prepared_b": fingerprint(prepared_b),
+                "frames": domain_a.global_ids(rows_a) + domain_b.global_ids(rows_b),
+            },
+        }
+        save_model(partial / SEGMENTER, network, **described)
+        save_model(partial / CHAIN, chain, **described)
+
+    request = {"training": settings.request(), "seed": seed, "supervised": supervised}
+    build(out, "retrain", request, inputs, work, options)
+    return out

@@ -1,0 +1,262 @@
+"""Adapt a segmenter itself: train it on on annotated images of A in B's look, and on what its teacher is sure of in B."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from pydantic import ConfigDict, Field, model_validator
+from torch import nn
+
+from biostyle.data.datasets import AnnotatedCropSampler
+from biostyle.devices import Precision, autocast
+from biostyle.losses import dice_cross_entropy
+from biostyle.training.augmentation import AugmentationSettings, augment
+from biostyle.training.schedules import constant_then_linear, set_learning_rate
+from biostyle.training.seeding import RandomStream
+from biostyle.training.session import OnProgress, SessionSettings, Stateful, TrainingSession
+from biostyle.types import NOT_ANNOTATED
+
+
+class RetrainSettings(SessionSettings):
+    """How S_B is trained, starting from S_A.
+
+    Attributes
+    ----------
+    n_frames : int
+        Training frames of B, evenly spaced, that the teacher labels; their masks are not looked at.
+    n_rounds : int
+        How often the labels are made: by the teacher first, then by the network itself.
+    sure_background, sure_foreground : float
+        Foreground probabilities at which a pixel becomes background or foreground; between them it is not annotated.
+    share_a : float
+        Share of a batch that comes from A.
+    crop_size_px : int
+        Side of the training crops, at the working resolution.
+    batch_size : int
+        Crops a step.
+    learning_rate : float
+        Of AdamW, at first.
+    decay_fraction : float
+        Share of the steps over which the learning rate falls to zero.
+    weight_decay : float
+        Of AdamW.
+    precision : {"auto", "bfloat16", "float32"}
+        In which training computes.
+    augmentation : AugmentationSettings
+        Random changes of the crops.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    n_steps: int = Field(300, ge=1)
+    n_frames: int = Field(8, ge=1)
+    n_rounds: int = Field(2, ge=1)
+    sure_background: float = Field(0.3, ge=0, le=0.5)
+    sure_foreground: float = Field(0.7, ge=0.5, le=1)
+    share_a: float = Field(0.5, ge=0, lt=1)
+    crop_size_px: int = Field(192, ge=16)
+    batch_size: int = Field(4, ge=1)
+    learning_rate: float = Field(5e-4, gt=0)
+    decay_fraction: float = Field(0.7, ge=0, le=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    precision: Precision = "auto"
+    augmentation: AugmentationSettings = AugmentationSettings()
+
+    @model_validator(mode="after")
+    def _has_a_step_for_each_round(self) -> RetrainSettings:
+        """Refuse more rounds than steps."""
+        if self.n_rounds > self.n_steps:
+            raise ValueError(
+                f"n_rounds must be at most n_steps = {self.n_steps}, got {self.n_rounds}. Lower it or train longer."
+            )
+        return self
+
+
+class PseudoLabels:
+    """What a teacher is sure of, as masks to train on.
+
+    Parameters
+    ----------
+    images : list of Tensor of shape (C, H, W)
+        Frames of B as the network will see them, in [0, 1].
+    probs : list of Tensor of shape (H, W)
+        The teacher's foreground probabilities.
+    settings : RetrainSettings
+        Gives the probabilities from which on a pixel is labelled.
+    """
+
+    def __init__(
+        self, images: list[torch.Tensor], probs: list[torch.Tensor], settings: RetrainSettings
+    ) -> None:
+        self.images, self.settings = images, settings
+        self.masks = [self._label(frame) for frame in probs]
+
+    def renew(self, segmenter: nn.Module) -> None:
+        """Let another segmenter label the frames.
+
+        Parameters
+        ----------
+        segmenter : Module
+            A Segmenter; in evaluation mode while it labels.
+        """
+        was_training = segmenter.training
+        segmenter.eval()
+        self.masks = [self._label(foreground_probs(segmenter, image[None])[0, 0]) for image in self.images]
+        segmenter.train(was_training)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the masks.
+
+        Returns
+        -------
+        dict of str to Tensor
+            By position.
+        """
+        return {str(position): mask for position, mask in enumerate(self.masks)}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor], /) -> None:
+        """Restore the masks.
+
+        Parameters
+        ----------
+        state : dict of str to Tensor
+            What :meth:`state_dict` returned.
+        """
+        self.masks = [state[str(position)] for position in range(len(state))]
+
+    def _label(self, probs: torch.Tensor) -> torch.Tensor:
+        """Background, foreground, or not annotated."""
+        mask = torch.full_like(probs, NOT_ANNOTATED, dtype=torch.uint8)
+        mask[probs <= self.settings.sure_background] = 0
+        mask[probs >= self.settings.sure_foreground] = 1
+        return mask
+
+
+@torch.no_grad()
+def foreground_probs(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Average the foreground probabilities of images upright and turned by 90°.
+
+    Parameters
+    ----------
+    segmenter : Module
+        A Segmenter in evaluation mode.
+    images : Tensor of shape (N, C, H, W)
+        In [0, 1], on the segmenter's device.
+
+    Returns
+    -------
+    Tensor of shape (N, 1, H, W)
+        Probability of not being background.
+    """
+    turned = torch.rot90(segmenter(torch.rot90(images, 1, (-2, -1))), -1, (-2, -1))
+    return 1 - (segmenter(images).softmax(1)[:, :1] + turned.softmax(1)[:, :1]) / 2
+
+
+def retrain(
+    segmenter: nn.Module,
+    annotated_a: tuple[list[torch.Tensor], list[torch.Tensor]],
+    taught_b: tuple[list[torch.Tensor], list[torch.Tensor]],
+    settings: RetrainSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    out: Path,
+    on_progress: OnProgress | None = None,
+) -> nn.Module:
+    """Train S_B, starting from S_A; continue where an interrupted run in ``out`` stopped.
+
+    Parameters
+    ----------
+    segmenter : Module
+        S_A, a Segmenter with trainable weights; it is copied.
+    annotated_a : (list of Tensor of shape (C, H, W), list of Tensor of shape (H, W))
+        Frames of A in B's look, in [0, 1], and their masks, uint8.
+    taught_b : (list of Tensor of shape (C, H, W), list of Tensor of shape (H, W))
+        Frames of B in [0, 1], and the teacher's foreground probabilities for them.
+    settings : RetrainSettings
+        How to train.
+    seed : int
+        Source of every random choice.
+    device : device
+        Where to train.
+    out : Path
+        Directory for history, samples and the state to resume from.
+    on_progress : callable or None
+        Called with step, number of steps and losses.
+
+    Returns
+    -------
+    Module
+        S_B on ``device``, in evaluation mode.
+
+    Raises
+    ------
+    SplitError
+        If a domain has no frames.
+    InterruptedRunError
+        If it was stopped on request.
+    TrainingError
+        If a loss is not finite.
+
+    References
+    ----------
+    .. [1] Lee, "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep Neural Networks",
+       ICML workshop 2013.
+    .. [2] Zou, Yu, Kumar and Wang, "Unsupervised Domain Adaptation for Semantic Segmentation via Class-Balanced
+       Self-Training", ECCV 2018. :doi:`10.1007/978-3-030-01219-9_18`
+    """
+    network = copy.deepcopy(segmenter).to(device).requires_grad_(True)
+    taught = PseudoLabels(
+        [image.to(device) for image in taught_b[0]], [p.to(device) for p in taught_b[1]], settings
+    )
+    crops_b = AnnotatedCropSampler(taught.images, taught.masks, settings.crop_size_px, device)
+    crops_a = AnnotatedCropSampler(*annotated_a, crops_b.crop_size_px, device)
+    crops_b.crop_size_px = crops_a.crop_size_px
+    n_a = min(round(settings.batch_size * settings.share_a), settings.batch_size - 1)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    random = RandomStream(seed)
+    latest: dict[str, torch.Tensor] = {}
+
+    def sample() -> list[list[torch.Tensor]]:
+        probs = latest["logits"].softmax(1)[:, 1:]
+        truth = latest["target"][:, None] == 1
+        return [
+            [image[:1], prob, mask.float()]
+            for image, prob, mask in zip(latest["images"], probs, truth, strict=True)
+        ]
+
+    parts: dict[str, Stateful] = {
+        "network": network,
+        "optimiser": optimiser,
+        "random": random,
+        "taught": taught,
+    }
+    session = TrainingSession(out, settings, parts, sample, on_progress)
+    renewals = {settings.n_steps * turn // settings.n_rounds for turn in range(1, settings.n_rounds)}
+    network.train()
+    for step in session.steps():
+        if step in renewals:
+            taught.renew(network)
+        crops_b.masks = taught.masks
+        set_learning_rate(
+            optimiser,
+            settings.learning_rate * constant_then_linear(step, settings.n_steps, settings.decay_fraction),
+        )
+        drawn = [crops_b.draw_annotated(settings.batch_size - n_a, random.generator)]
+        if n_a:
+            drawn.append(crops_a.draw_annotated(n_a, random.generator))
+        images, target = (torch.cat(part) for part in zip(*drawn, strict=True))
+        images, target = augment(images, target, settings.augmentation, random.generator)
+        with autocast(device, settings.precision):
+            logits = network(images)
+        loss = dice_cross_entropy(logits, target.long())
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        session.record({"loss": loss})
+        latest = {"images": images, "logits": logits.detach(), "target": target}
+    return network.eval()
