@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import tempfile
@@ -216,7 +215,8 @@ def test_refuses_no_planes() -> None:
 
 
 SCRIPT = """
-import resource, sys, torch
+import re, sys, torch
+from pathlib import Path
 from biostyle.inference.settings import InferenceSettings
 from biostyle.inference.translation import translate
 from biostyle.models.resnet_generator import ResnetGenerator
@@ -225,18 +225,22 @@ edge = int(sys.argv[1])
 generator = ResnetGenerator(n_filters=16, n_blocks=1, decoder="resize").eval()
 image = torch.rand(1, 1, edge, 2048)
 translate(generator, image[:, :, :64], InferenceSettings(memory_bytes=2**28))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def high_water_bytes():
+    # of this process alone: ru_maxrss would also count the one that started it
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+before = high_water_bytes()
 translate(generator, image, InferenceSettings(memory_bytes=int(sys.argv[2])))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print(high_water_bytes() - before)
 """
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_peak_memory_stays_within_what_was_given() -> None:
     budget = 2**26  # a whole layer at full resolution takes twice that
     command = [sys.executable, "-c", SCRIPT, "1024", str(budget)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ})
-    assert int(answer.stdout) < 1.25 * budget
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert 0 < int(answer.stdout) < budget  # the frame that came in was there before
 
 
 def test_intermediate_layers_are_no_larger_than_a_strip(monkeypatch: pytest.MonkeyPatch) -> None:
