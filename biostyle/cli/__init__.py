@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from biostyle import __version__
+from biostyle.cli.adapt import adapt
 from biostyle.cli.compare import compare
 from biostyle.cli.data import data
 from biostyle.cli.demo import demo
@@ -33,7 +34,7 @@ from biostyle.cli.stages import (
 from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
-    demo, run, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain, select, predict, score, report,
+    demo, run, adapt, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain, select, predict, score, report,
     compare, inspect,
 )  # fmt: skip
 
