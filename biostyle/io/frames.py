@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import struct
-import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -14,24 +12,18 @@ import tifffile
 
 from biostyle.errors import ImageError
 from biostyle.io.atomic import write_atomically
+from biostyle.io.headers import (
+    DECODER_ERRORS,
+    JPEG_MAGIC,
+    PNG_MAGIC,
+    damaged,
+    file_format,
+    jpeg_header,
+    png_header,
+)
 from biostyle.types import NDArray, check_image
 
 MAX_BYTES = 4 * 1024**3
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_JPEG_MAGIC = b"\xff\xd8\xff"
-# What the decoders raise when the bytes are damaged.
-_DECODER_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
 
 
 def read_frame(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
@@ -88,15 +80,15 @@ def read_pixels(path: Path | str, *, max_bytes: int = MAX_BYTES) -> NDArray:
         )
     try:
         content = path.read_bytes()
-        if content.startswith(_PNG_MAGIC):
+        if content.startswith(PNG_MAGIC):
             pixels = imagecodecs.png_decode(content)
-        elif content.startswith(_JPEG_MAGIC):
+        elif content.startswith(JPEG_MAGIC):
             pixels = imagecodecs.jpeg8_decode(content)
         else:
             with tifffile.TiffFile(io.BytesIO(content)) as tiff:
                 pixels = tiff.series[0].asarray()
-    except _DECODER_ERRORS as error:
-        raise _damaged(path, error) from error
+    except DECODER_ERRORS as error:
+        raise damaged(path, error) from error
     return np.asarray(pixels, dtype=dtype).reshape(shape)
 
 
@@ -121,28 +113,16 @@ def frame_header(path: Path | str) -> tuple[tuple[int, int], np.dtype]:
         If the file is missing, in another format, in colour, a stack, or shorter than its header says.
     """
     path = Path(path)
+    found = file_format(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise ImageError(
-            f"frame must be a readable file, got {error.strerror} ({path}). "
-            "Check the path and its permissions."
-        ) from error
-    try:
-        if start.startswith(_TIFF_MAGIC):
+        if found == "tiff":
             shape, axes, dtype = _tiff_header(path)
-        elif start == _PNG_MAGIC:
-            shape, axes, dtype = _png_header(path.read_bytes())
-        elif start.startswith(_JPEG_MAGIC):
-            shape, axes, dtype = _jpeg_header(path.read_bytes())
+        elif found == "png":
+            shape, axes, dtype = png_header(path.read_bytes())
         else:
-            raise ImageError(
-                f"frame must be a TIFF, PNG or JPEG file, got one starting with {start!r} ({path}). "
-                "Obtain the file again, or export it as TIFF."
-            )
-    except _DECODER_ERRORS as error:
-        raise _damaged(path, error) from error
+            shape, axes, dtype = jpeg_header(path.read_bytes())
+    except DECODER_ERRORS as error:
+        raise damaged(path, error) from error
     kept = [(axis, size) for axis, size in zip(axes, shape, strict=True) if size != 1 or axis in "YX"]
     if len(kept) != 2:
         kind = "a colour image" if axes.endswith("S") or axes.startswith("S") else "a stack"
@@ -182,14 +162,6 @@ def write_frame(path: Path | str, array: NDArray) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _damaged(path: Path, error: Exception) -> ImageError:
-    """Say that a file's bytes do not decode."""
-    return ImageError(
-        f"frame must decode completely, got {type(error).__name__}: {error} ({path}). "
-        "The file is truncated or damaged; obtain it again."
-    )
-
-
 def _tiff_header(path: Path) -> tuple[tuple[int, ...], str, np.dtype]:
     """Return shape, axes and dtype of a TIFF's only image, which must lie inside the file."""
     with tifffile.TiffFile(path) as tiff:
@@ -211,21 +183,3 @@ def _tiff_header(path: Path) -> tuple[tuple[int, ...], str, np.dtype]:
                 f"header claims {series.shape} {series.dtype}, {n_gib:.3g} GiB, up to byte {end} of {size}"
             )
         return series.shape, series.axes, series.dtype
-
-
-def _png_header(content: bytes) -> tuple[tuple[int, ...], str, np.dtype]:
-    """Return shape, axes and dtype from a PNG's IHDR chunk (ISO/IEC 15948)."""
-    width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
-    n_samples = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}[colour]
-    return (height, width, n_samples), "YXS", np.dtype("u2" if depth == 16 else "u1")
-
-
-def _jpeg_header(content: bytes) -> tuple[tuple[int, ...], str, np.dtype]:
-    """Return shape, axes and dtype from a JPEG's start-of-frame segment (ITU-T T.81)."""
-    position = 2
-    while True:
-        marker, length = struct.unpack(">xBH", content[position : position + 4])
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width, n_samples = struct.unpack(">HHB", content[position + 5 : position + 10])
-            return (height, width, n_samples), "YXS", np.dtype("u1")
-        position += 2 + length

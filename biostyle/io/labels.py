@@ -94,7 +94,7 @@ def labels_to_mask(labels: NDArray) -> NDArray:
     return (labels != 0).astype(np.uint8)
 
 
-def mask_to_labels(mask: NDArray, min_size_px: int = 0) -> NDArray:
+def mask_to_labels(mask: NDArray, min_size_px: int = 0, dtype: np.dtype | str = "uint16") -> NDArray:
     """Label the 8-connected components of a mask's foreground, in reading order.
 
     Parameters
@@ -103,16 +103,18 @@ def mask_to_labels(mask: NDArray, min_size_px: int = 0) -> NDArray:
         Binary mask; everything but 0 is foreground.
     min_size_px : int
         Components with fewer pixels are dropped.
+    dtype : {"uint16", "uint32"}
+        Type of the labels.
 
     Returns
     -------
-    ndarray of uint16, shape (H, W)
+    ndarray of shape (H, W)
         Instance identities counted from 1.
 
     Raises
     ------
     MaskError
-        If more than 65535 components remain.
+        If more components remain than the dtype can number.
 
     Examples
     --------
@@ -123,12 +125,44 @@ def mask_to_labels(mask: NDArray, min_size_px: int = 0) -> NDArray:
     """
     from skimage.measure import label
 
-    labels = label(mask != 0, connectivity=2)
-    kept = np.bincount(labels.ravel()) >= min_size_px
-    kept[0] = False
-    n_kept = int(kept.sum())
-    if n_kept > np.iinfo(np.uint16).max:
+    return renumber(label(mask != 0, connectivity=2), min_size_px, dtype)
+
+
+def renumber(labels: NDArray, min_size_px: int = 0, dtype: np.dtype | str = "uint16") -> NDArray:
+    """Drop small objects and number the rest consecutively, in the order of their old numbers.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (H, W)
+        Instance identities, 0 is background.
+    min_size_px : int
+        Objects with fewer pixels are dropped.
+    dtype : {"uint16", "uint32"}
+        Type of the new labels.
+
+    Returns
+    -------
+    ndarray of shape (H, W)
+        Instance identities counted from 1.
+
+    Raises
+    ------
+    MaskError
+        If more objects remain than the dtype can number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> renumber(np.array([[3, 0, 9]]))
+    array([[1, 0, 2]], dtype=uint16)
+    """
+    sizes = np.bincount(labels.ravel())
+    kept = sizes >= max(min_size_px, 1)
+    kept[:1] = False
+    n_kept, most = int(kept.sum()), np.iinfo(dtype).max
+    if n_kept > most:
         raise MaskError(
-            f"mask must hold at most 65535 objects, got {n_kept}. Raise min_size_px above {min_size_px}."
+            f"mask must hold at most {most} objects, got {n_kept}. Raise min_size_px above {min_size_px}, "
+            "or write uint32 labels."
         )
-    return np.where(kept, kept.cumsum(), 0).astype(np.uint16)[labels]
+    return np.where(kept, kept.cumsum(), 0).astype(dtype)[labels]

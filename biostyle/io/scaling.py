@@ -63,18 +63,48 @@ def to_unit_range(
         return _divide_by_dtype_maximum(image)
     if mode != "percentile":
         raise ConfigError(f"mode must be 'percentile' or 'dtype', got {mode!r}. Correct the setting.")
+    low, high = percentile_range(image, low_percentile, high_percentile)
+    if low == high:
+        return np.zeros(image.shape, np.float32)
+    values = image.astype(np.float64)
+    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def percentile_range(image: NDArray, low_percentile: float, high_percentile: float) -> tuple[float, float]:
+    """Return the gray values at two percentiles of a frame.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W)
+        Finite frame of any real dtype.
+    low_percentile, high_percentile : float
+        Percentiles, ascending within [0, 100].
+
+    Returns
+    -------
+    low, high : float
+        Gray values; the minimum and maximum where both percentiles fall on the same value.
+
+    Raises
+    ------
+    ConfigError
+        If the percentiles are not ascending within [0, 100].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> percentile_range(np.arange(101), 10, 90)
+    (10.0, 90.0)
+    """
     if not 0 <= low_percentile < high_percentile <= 100:
         raise ConfigError(
             "low_percentile and high_percentile must ascend within [0, 100], "
             f"got {low_percentile} and {high_percentile}. Correct the settings."
         )
-    values = image.astype(np.float64)
-    low, high = np.percentile(values, (low_percentile, high_percentile))
+    low, high = np.percentile(image.astype(np.float64), (low_percentile, high_percentile))
     if low == high:
-        low, high = values.min(), values.max()
-    if low == high:
-        return np.zeros(image.shape, np.float32)
-    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+        low, high = image.min(), image.max()
+    return float(low), float(high)
 
 
 def _divide_by_dtype_maximum(image: NDArray) -> NDArray:
