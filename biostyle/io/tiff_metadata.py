@@ -116,6 +116,9 @@ def tiff_info(
     elif kind == "imagej":
         metadata["imagej"] = dict(tiff.imagej_metadata or {})
     scale = _scale(kind, metadata, page)
+    description = _description(kind, metadata, page)
+    if kind == "ome" and resolved != series.axes:
+        del metadata["ome_xml"]  # it describes other axes than the user's; a new one is written
     return VolumeInfo(
         path=path,
         format=kind,
@@ -133,7 +136,7 @@ def tiff_info(
         time_increment=scale.time_increment,
         time_unit=scale.time_unit,
         channel_names=scale.channel_names,
-        description=_description(kind, metadata, page),
+        description=description,
         metadata=metadata,
     )
 

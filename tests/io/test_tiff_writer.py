@@ -138,6 +138,16 @@ def test_a_channel_of_an_ome_file(rewrite: Write) -> None:
     np.testing.assert_array_equal(tifffile.imread(path), HYPERSTACK[:, 1])
 
 
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_time_that_was_stored_as_depth(rewrite: Write, kind: str) -> None:
+    scale = {"unit": "um"} if kind == "imagej" else {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}
+    options = {"imagej": kind == "imagej", "ome": kind == "ome", "resolution": (2, 2)}
+    path = rewrite(STACK, axes="TYX", metadata={"axes": "ZYX", **scale}, **options)
+    with open_volume(path) as volume:
+        assert (volume.info.format, volume.info.axes) == (kind, "TYX")
+        assert (volume.info.pixel_size["X"], volume.info.pixel_unit) == (0.5, "µm")
+
+
 def test_a_plain_stack_keeps_its_tags(rewrite: Write) -> None:
     tags = [(315, "s", 0, "A. Biologist", True), (306, "s", 0, "2020:01:02 03:04:05", True)]
     path = rewrite(

@@ -13,7 +13,10 @@ import pytest
 import tifffile
 
 from biostyle.errors import DataError, ImageError
-from biostyle.io.volumes import open_volume
+from biostyle.io import tiff_reader
+from biostyle.io.integrity import fingerprint
+from biostyle.io.volume_info import VolumeInfo
+from biostyle.io.volumes import Volume, open_volume
 from biostyle.types import NDArray
 from tests.io.bad_files import CASES, DEEP, RGB, STACK, Case, tiff, with_value
 
@@ -126,6 +129,31 @@ def test_labels_may_have_32_bits(tmp_path: Path) -> None:
     labels = np.arange(2000, dtype=np.uint32).reshape(40, 50) * 100
     (tmp_path / "a.tif").write_bytes(tiff(labels))
     np.testing.assert_array_equal(read_all(tmp_path / "a.tif", labels=True), labels)
+
+
+def test_pixels_of_another_size_than_the_headers(tmp_path: Path) -> None:
+    class Source:
+        """A decoder that goes wrong."""
+
+        info = VolumeInfo(tmp_path / "a.tif", "tiff", (4, 5), "YX", np.dtype("uint8"))
+
+        def read(self, *_: object) -> NDArray:
+            return np.zeros((4, 4), np.uint8)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    (tmp_path / "a.tif").write_bytes(b"")
+    volume = Volume(Source(), 99, tmp_path / "a.tif", fingerprint(tmp_path / "a.tif"))
+    with pytest.raises(ImageError, match=r"must decode to 4 × 5 pixels, got \(4, 4\) .*a\.tif"):
+        volume.read_plane(())
+
+
+def test_pages_that_the_decoder_does_not_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff(STACK, metadata={"axes": "TYX"}))
+    monkeypatch.setattr(tiff_reader, "count_directories", lambda path: 7)
+    with pytest.raises(ImageError, match=r"must be readable, got 6 of 7 .*a\.tif"):
+        open_volume(tmp_path / "a.tif")
 
 
 def test_nothing_stays_open_after_a_refusal(tmp_path: Path) -> None:
