@@ -111,7 +111,9 @@ def dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return 1 - ((2 * overlap + 1) / (total + 1)).mean()
 
 
-def dice_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def dice_cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, largest_weight: float = 1.0
+) -> torch.Tensor:
     """Sum of Dice loss and cross-entropy.
 
     Parameters
@@ -120,6 +122,9 @@ def dice_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tens
         Unnormalised class scores.
     target : Tensor of shape (N, H, W)
         Class indices, int64; 255 is not annotated and does not count.
+    largest_weight : float
+        Foreground pixels weigh as much, together, as the background's in the cross-entropy, but each at most this much;
+        1 weighs all pixels alike.
 
     Returns
     -------
@@ -130,4 +135,9 @@ def dice_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tens
     ----------
     .. [1] Isensee et al., "nnU-Net", Nature Methods 2021. :doi:`10.1038/s41592-020-01008-z`
     """
-    return dice_loss(logits, target) + F.cross_entropy(logits, target, ignore_index=NOT_ANNOTATED)
+    background = target == 0
+    foreground = (target != NOT_ANNOTATED) & ~background
+    ratio = (background.sum() / foreground.sum().clamp_min(1)).clamp(1, largest_weight)
+    weights = torch.where(foreground, ratio, background.to(ratio.dtype))
+    entropy = F.cross_entropy(logits, target, ignore_index=NOT_ANNOTATED, reduction="none")
+    return dice_loss(logits, target) + (weights * entropy).sum() / weights.sum().clamp_min(1)

@@ -29,7 +29,11 @@ class RetrainSettings(SessionSettings):
     n_rounds : int
         How often the labels are made: by the teacher first, then by the network itself.
     sure_background, sure_foreground : float
-        Foreground probabilities at which a pixel becomes background or foreground; between them it is not annotated.
+        Foreground probabilities up to which a pixel becomes background, and from which on it becomes foreground; between
+        them it is not annotated.
+    largest_weight : float
+        How much more a foreground pixel may weigh than one of the background, where there are fewer of them: away from
+        home a segmenter misses parts of objects more often than it invents them.
     share_a : float
         Share of a batch that comes from A.
     crop_size_px : int
@@ -52,9 +56,10 @@ class RetrainSettings(SessionSettings):
 
     n_steps: int = Field(300, ge=1)
     n_frames: int = Field(8, ge=1)
-    n_rounds: int = Field(2, ge=1)
-    sure_background: float = Field(0.3, ge=0, le=0.5)
-    sure_foreground: float = Field(0.7, ge=0.5, le=1)
+    n_rounds: int = Field(1, ge=1)
+    sure_background: float = Field(0.15, ge=0, le=1)
+    sure_foreground: float = Field(0.35, ge=0, le=1)
+    largest_weight: float = Field(10.0, ge=1)
     share_a: float = Field(0.5, ge=0, lt=1)
     crop_size_px: int = Field(192, ge=16)
     batch_size: int = Field(4, ge=1)
@@ -66,7 +71,12 @@ class RetrainSettings(SessionSettings):
 
     @model_validator(mode="after")
     def _has_a_step_for_each_round(self) -> RetrainSettings:
-        """Refuse more rounds than steps."""
+        """Refuse more rounds than steps, and probabilities that are both."""
+        if self.sure_background >= self.sure_foreground:
+            raise ValueError(
+                f"sure_background must be below sure_foreground = {self.sure_foreground}, got {self.sure_background}. "
+                "Lower it."
+            )
         if self.n_rounds > self.n_steps:
             raise ValueError(
                 f"n_rounds must be at most n_steps = {self.n_steps}, got {self.n_rounds}. Lower it or train longer."
@@ -253,7 +263,7 @@ def retrain(
         images, target = augment(images, target, settings.augmentation, random.generator)
         with autocast(device, settings.precision):
             logits = network(images)
-        loss = dice_cross_entropy(logits, target.long())
+        loss = dice_cross_entropy(logits, target.long(), settings.largest_weight)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
