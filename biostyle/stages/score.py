@@ -125,17 +125,20 @@ def _notes(domain: PreparedDomain, primary: Reference, n_scored: dict[str, int])
     """Say what was scored, against what, and what was left out."""
     n_test, n_train = len(domain.frames("test")), len(domain.frames("train"))
     n_unused = len(domain.rows) - n_test - n_train
+    undivided = domain.split_mode == "none"
     split = (
         "whole sequences" if domain.split_mode == "sequence" else "the last block of each sequence is test"
     )
-    notes = [
-        f"Scored {n_scored[primary]} of {len(domain.rows)} frames against {primary} masks.",
-        f"Split by {domain.split_mode} ({split}): {n_train} training, {n_test} test, {n_unused} unused frames.",
-    ]
+    division = (
+        "Not divided: every frame took part in the choice without labels, and every frame with a mask was scored."
+        if undivided
+        else f"Split by {domain.split_mode} ({split}): {n_train} training, {n_test} test, {n_unused} unused frames."
+    )
+    notes = [f"Scored {n_scored[primary]} of {len(domain.rows)} frames against {primary} masks.", division]
     if not n_scored[primary]:
         return [*notes[1:], "No test frame has a mask: nothing was scored."]
     if n_scored[primary] < n_test:
         notes.append(f"{n_test - n_scored[primary]} test frames have no {primary} mask and were not scored.")
-    if primary == "gold":
+    if primary == "gold" and not undivided:
         notes.append("Gold masks can miss whole cells; there are no silver masks, which cover all of them.")
     return notes
