@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
+from biostyle.data.preprocessing import Preprocessing
 from biostyle.selection import (
+    AT_HOME,
+    CONCORD,
     IDENTITY,
+    KEPT,
     LARGEST_FRACTION,
     MARGIN,
+    N_IN_CONCORD,
+    RULE,
     SMALLEST_FRACTION,
     SURE,
     TRUSTED,
+    Choice,
+    Evidence,
     LabelFreeScore,
     best_candidate,
     choose,
-    label_free_score,
+    concord,
+    judge,
 )
+
+CPU = torch.device("cpu")
+AS_THEY_ARE = Preprocessing(scaling="dtype")
+HOME = LabelFreeScore(0.98, 0.98, 0.1)
 
 
 class GrayIsProbability(nn.Module):
@@ -38,32 +52,53 @@ class LeftColumnOnly(GrayIsProbability):
         return logits
 
 
-def batch(*rows: list[float]) -> torch.Tensor:
-    return torch.tensor([[rows]])
+def frame(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, np.float32)
 
 
-def score(confidence: float, agreement: float | None = None, fraction: float = 0.1) -> LabelFreeScore:
-    return LabelFreeScore(confidence, confidence if agreement is None else agreement, fraction)
+def look(segmenter: nn.Module, *images: np.ndarray, preprocessing: Preprocessing = AS_THEY_ARE) -> Evidence:
+    return judge(segmenter, images, preprocessing, CPU)
+
+
+def spots(n: int, shift: int = 0) -> tuple[torch.Tensor, ...]:
+    """The masks of one frame of 100 pixels, of which n are foreground, from ``shift`` on."""
+    mask = torch.zeros(100, dtype=torch.bool)
+    mask[shift : shift + n] = True
+    return (mask.view(10, 10),)
+
+
+def found(
+    confidence: float,
+    agreement: float | None = None,
+    *,
+    fraction: float = 0.1,
+    masks: tuple[torch.Tensor, ...] | None = None,
+    learned: bool = False,
+) -> Evidence:
+    """Evidence of a candidate that sees the same ten pixels as all others, unless told otherwise."""
+    score = LabelFreeScore(confidence, confidence if agreement is None else agreement, fraction)
+    return Evidence(score, spots(10) if masks is None else masks, learned)
 
 
 def test_confidence_and_fraction_are_those_computed_by_hand() -> None:
-    found = label_free_score(GrayIsProbability(), [batch([0.9, 0.1], [0.8, 0.2])])
-    assert found.confidence == pytest.approx(2 * 1.7 / (2.0 + 2))  # 2 Σpm / (Σp + Σm)
-    assert found.foreground_fraction == 0.5
-    assert found.agreement == 1
+    score = look(GrayIsProbability(), frame([0.9, 0.1], [0.8, 0.2])).score
+    assert score.confidence == pytest.approx(2 * 1.7 / (2.0 + 2))  # 2 Σpm / (Σp + Σm)
+    assert score.foreground_fraction == 0.5
+    assert score.agreement == 1
+    assert score.value == pytest.approx((0.85 + 1) / 2)
 
 
 def test_agreement_is_the_dice_of_the_mask_and_the_turned_mask() -> None:
     """Of the upper row it finds the left pixel; of the frame turned by 90°, both."""
-    found = label_free_score(LeftColumnOnly(), [batch([0.9, 0.9], [0.1, 0.1])])
-    assert found.foreground_fraction == 0.25
-    assert found.agreement == pytest.approx(2 * 1 / (1 + 2))
+    score = look(LeftColumnOnly(), frame([0.9, 0.9], [0.1, 0.1])).score
+    assert score.foreground_fraction == 0.25
+    assert score.agreement == pytest.approx(2 * 1 / (1 + 2))
 
 
-def test_scores_are_means_over_batches_of_any_shape() -> None:
-    wide, square = torch.tensor([[[[0.8] * 3 + [0.2] * 3] * 2]]), batch([0.9, 0.1], [0.8, 0.2])
+def test_scores_are_means_over_frames_of_any_shape() -> None:
+    wide, square = frame(*[[0.8] * 3 + [0.2] * 3] * 2), frame([0.9, 0.1], [0.8, 0.2])
     first, second, both = (
-        label_free_score(GrayIsProbability(), found) for found in ([wide], [square], [wide, square])
+        look(GrayIsProbability(), *images).score for images in ([wide], [square], [wide, square])
     )
     assert both.confidence == pytest.approx((first.confidence + second.confidence) / 2)
     assert both.foreground_fraction == pytest.approx((0.5 + 0.5) / 2)
@@ -71,8 +106,8 @@ def test_scores_are_means_over_batches_of_any_shape() -> None:
 
 @pytest.mark.parametrize("gray", [1e-5, 0.999])
 def test_an_empty_or_full_mask_scores_nothing_however_sure_it_is(gray: float) -> None:
-    found = label_free_score(GrayIsProbability(), [torch.full((1, 1, 8, 8), gray)])
-    assert (found.confidence, found.agreement, found.value) == (0, 0, 0)
+    score = look(GrayIsProbability(), np.full((8, 8), gray, np.float32)).score
+    assert (score.confidence, score.agreement, score.value) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -81,78 +116,220 @@ def test_an_empty_or_full_mask_scores_nothing_however_sure_it_is(gray: float) ->
 )
 def test_the_guard_holds_at_its_bounds(n_foreground: int, counts: bool) -> None:
     assert (SMALLEST_FRACTION, LARGEST_FRACTION) == (0.005, 0.75)
-    images = torch.full((1000,), 0.1)
-    images[:n_foreground] = 0.9
-    assert (label_free_score(GrayIsProbability(), [images.view(1, 1, 20, 50)]).value > 0) == counts
+    image = np.full(1000, 0.1, np.float32)
+    image[:n_foreground] = 0.9
+    assert (look(GrayIsProbability(), image.reshape(20, 50)).score.value > 0) == counts
 
 
 def test_the_guard_looks_at_each_frame() -> None:
     """Full here and empty there is a sensible fraction on average, and still says nothing."""
-    frames = [torch.full((1, 1, 8, 8), gray) for gray in (0.999, 1e-5)]
-    found = label_free_score(GrayIsProbability(), frames)
-    assert found.foreground_fraction == 0.5
-    assert found.value == 0
+    score = look(GrayIsProbability(), *(np.full((8, 8), gray, np.float32) for gray in (0.999, 1e-5))).score
+    assert score.foreground_fraction == 0.5
+    assert score.value == 0
+
+
+def test_masks_lie_on_the_frames_own_grid_whatever_the_working_scale() -> None:
+    images = [np.zeros((24, 36), np.float32), np.zeros((31, 17), np.float32)]
+    for image in images:
+        image[4:12, 4:12] = 1
+    for scale in (0.5, 1.0, 2.0):
+        evidence = look(GrayIsProbability(), *images, preprocessing=AS_THEY_ARE.scaled(scale))
+        for mask, image in zip(evidence.masks, images, strict=True):
+            assert mask.dtype == torch.bool
+            assert mask.shape == image.shape
+            assert (mask.numpy() != (image > 0.5)).mean() < 0.03
+
+
+def test_what_was_learned_is_noted() -> None:
+    image = frame([0.9, 0.1])
+    assert [judge(GrayIsProbability(), [image], AS_THEY_ARE, CPU, learned=learned).learned for learned in (True, False)] == [True, False]  # fmt: skip
+    assert not look(GrayIsProbability(), image).learned
 
 
 def test_laws() -> None:
-    generator = torch.Generator().manual_seed(0)
-    batches = [torch.rand(1, 1, 24, 36, generator=generator) for _ in range(3)]
-    plain = label_free_score(GrayIsProbability(), batches)
-    assert plain.agreement == 1  # what decides pixel by pixel does not care about a turn
-    for part in (plain.confidence, plain.agreement, plain.foreground_fraction, plain.value):
+    rng = np.random.default_rng(0)
+    images = [rng.random((24, 36), np.float32) for _ in range(3)]
+    plain = look(GrayIsProbability(), *images)
+    assert plain.score.agreement == 1  # what decides pixel by pixel does not care about a turn
+    for part in (*vars(plain.score).values(), plain.score.value):
         assert 0 <= part <= 1
-    assert label_free_score(AdaptedSegmenter(GrayIsProbability(), nn.Identity()), batches) == plain
-    sharper = [images.round() for images in batches]
-    assert label_free_score(GrayIsProbability(), sharper).confidence > plain.confidence
+    same = look(AdaptedSegmenter(GrayIsProbability(), nn.Identity()), *images)
+    assert same.score == plain.score
+    assert all(torch.equal(one, other) for one, other in zip(same.masks, plain.masks, strict=True))
+    sharper = [image.round() for image in images]
+    assert look(GrayIsProbability(), *sharper).score.confidence > plain.score.confidence
 
 
 def test_no_gradient_is_kept() -> None:
-    images = torch.rand(1, 1, 8, 8, requires_grad=True)
-    label_free_score(GrayIsProbability(), [images])
-    assert images.grad is None
+    scale = nn.Parameter(torch.ones(()))
+    segmenter = GrayIsProbability()
+    segmenter.register_parameter("scale", scale)
+    segmenter.register_forward_pre_hook(lambda _, images: images[0] * scale)
+    assert not any(mask.requires_grad for mask in look(segmenter, frame([0.9, 0.1])).masks)
+    assert scale.grad is None
+
+
+def test_a_tie_is_a_matter_of_the_margin() -> None:
+    for difference, expected in ((0.9 * MARGIN, 1), (1.1 * MARGIN, 2)):
+        scores = {1: 0.9, 2: 0.9 + difference, 3: 0.0}
+        assert best_candidate({key: found(value).score for key, value in scores.items()}) == expected
+    with pytest.raises(ValueError, match="empty"):
+        best_candidate({})
+
+
+def test_concord_is_the_mean_dice_of_all_pairs() -> None:
+    """Ten pixels each: the first two share five, the third is elsewhere."""
+    seen = [found(0.9, masks=spots(10)), found(0.9, masks=spots(10, 5)), found(0.9, masks=spots(10, 50))]
+    assert concord(seen) == pytest.approx((0.5 + 0 + 0) / 3)
+    assert concord(seen[:2]) == pytest.approx(2 * 5 / 20)
+    assert concord(seen[:1]) == concord([]) == 1
+    assert concord([found(0.9, masks=spots(0))] * 2) == 1  # two that see nothing see the same
+
+
+def test_concord_is_a_mean_over_frames_and_ends_with_the_best_five() -> None:
+    here, there = spots(10)[0], spots(10, 50)[0]
+    assert concord([found(0.9, masks=(here, here)), found(0.9, masks=(here, there))]) == 0.5
+    assert N_IN_CONCORD == 5
+    same, other = found(0.9), found(0.9, masks=spots(10, 50))
+    assert concord([same] * 5 + [other]) == 1
+    assert concord([same] * 4 + [other]) == pytest.approx(6 / 10)
 
 
 def test_a_clear_winner_is_adopted_and_the_reason_holds_the_numbers() -> None:
-    choice = choose({IDENTITY: score(0.6), "matching": score(0.97, 0.93), "cyclegan": score(0.8)})
+    choice = choose({IDENTITY: found(0.6), "matching": found(0.97, 0.93), "other": found(0.8)}, HOME)
     assert (choice.chosen, choice.verdict) == ("matching", "adopt")
     assert "rises from 0.600 to 0.950 with matching" in choice.reason
     assert "confidence 0.970, agreement under rotation 0.930" in choice.reason
+    assert choice.candidates["matching"] == {
+        "confidence": 0.97, "agreement": 0.93, "foreground_fraction": 0.1, "label_free": pytest.approx(0.95)
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("gain", "chosen"), [(-0.1, IDENTITY), (0.9 * MARGIN, IDENTITY), (3 * MARGIN, "matching")]
 )
 def test_the_unchanged_frames_win_ties(gain: float, chosen: str) -> None:
-    choice = choose({IDENTITY: score(0.95), "matching": score(0.95 + gain)})
+    choice = choose({IDENTITY: found(0.95), "matching": found(0.95 + gain)}, HOME)
     assert choice.chosen == chosen
     assert (choice.verdict == "don't adapt") == (chosen == IDENTITY)
     if chosen == IDENTITY:
-        assert f"({0.95 + gain:.3f} at most) beats the unchanged frames' (0.950)" in choice.reason
+        assert "beats the unchanged frames' label-free score (0.950" in choice.reason
+        assert f"the others reach {0.95 + gain:.3f}" in choice.reason
 
 
 def test_among_equals_the_simpler_one_is_taken() -> None:
-    scores = {IDENTITY: score(0.5), "matching": score(0.95), "cyclegan": score(0.955)}
-    assert choose(scores).chosen == "matching"
-    assert choose(dict(reversed(scores.items()))).chosen == "cyclegan"
-
-
-def test_a_tie_is_a_matter_of_the_margin() -> None:
-    for difference, expected in ((0.9 * MARGIN, 1), (1.1 * MARGIN, 2)):
-        assert best_candidate({1: score(0.9), 2: score(0.9 + difference), 3: score(0.0)}) == expected
-    with pytest.raises(ValueError, match="empty"):
-        best_candidate({})
+    evidence = {IDENTITY: found(0.5), "matching": found(0.95), "elaborate": found(0.953)}
+    assert choose(evidence, HOME).chosen == "matching"
+    assert choose(dict(reversed(evidence.items())), HOME).chosen == "elaborate"
 
 
 @pytest.mark.parametrize(
     ("before", "after"), [(0.5, SURE - 0.01), (0.96, 0.96 + 1.5 * MARGIN)], ids=["not sure", "hardly better"]
 )
 def test_a_weak_winner_is_adopted_with_care(before: float, after: float) -> None:
-    choice = choose({IDENTITY: score(before), "matching": score(after)})
+    choice = choose({IDENTITY: found(before), "matching": found(after)}, HOME)
     assert (choice.chosen, choice.verdict) == ("matching", "adopt with care")
 
 
+def stays(choice: Choice) -> bool:
+    return (choice.chosen, choice.verdict) == (IDENTITY, "don't adapt")
+
+
 def test_nothing_is_adopted_that_the_segmenter_does_not_trust() -> None:
-    choice = choose({IDENTITY: score(0.4), "matching": score(TRUSTED - 0.01)})
-    assert (choice.chosen, choice.verdict) == (IDENTITY, "don't adapt")
-    assert "The best label-free score, 0.910 by matching, is below 0.92" in choice.reason
-    assert choose({IDENTITY: score(0.97)}).verdict == "don't adapt"
+    """Noise: nobody is sure of anything."""
+    choice = choose({IDENTITY: found(0.4), "matching": found(TRUSTED - 0.01)}, HOME)
+    assert stays(choice)
+    assert f"frozen segmenter, {TRUSTED - 0.01:.3f} by matching, is below {TRUSTED}" in choice.reason
+
+
+def test_empty_frames_are_left_alone() -> None:
+    """Every mask is empty, so every score is 0."""
+    nothing = found(0.0, fraction=0.0, masks=spots(0))
+    assert stays(choose({IDENTITY: nothing, "matching": nothing}, HOME))
+    assert stays(choose({IDENTITY: nothing, "matching": nothing}, nothing.score))
+
+
+def test_what_was_trained_on_noise_is_not_believed_either() -> None:
+    """A learned candidate is sure of itself whatever it learned; the frozen segmenter is asked first."""
+    evidence = {IDENTITY: found(0.4), "matching": found(0.8), "retrain": found(0.99, learned=True)}
+    assert stays(choose(evidence, HOME))
+
+
+def test_more_of_a_is_left_alone() -> None:
+    """As sure as at home, and as much found: there is nothing to gain, whatever the others score."""
+    evidence = {IDENTITY: found(HOME.value - 0.9 * AT_HOME), "matching": found(0.995)}
+    choice = choose(evidence, HOME)
+    assert stays(choice)
+    assert f"unchanged frames (0.971) as of its own domain ({HOME.value:.3f})" in choice.reason
+    evidence[IDENTITY] = found(HOME.value - 1.1 * AT_HOME)
+    assert choose(evidence, HOME).chosen == "matching"
+
+
+@pytest.mark.parametrize(("fraction", "home"), [(0.19, True), (0.21, False), (0.051, True), (0.049, False)])
+def test_to_be_at_home_as_much_must_be_found(fraction: float, home: bool) -> None:
+    """Sure of almost nothing, or of twice as much, is not at home."""
+    evidence = {IDENTITY: found(HOME.value, fraction=fraction), "matching": found(0.995)}
+    assert stays(choose(evidence, HOME)) == home
+
+
+def test_chains_that_see_different_things_are_not_believed() -> None:
+    evidence = {IDENTITY: found(0.6), "matching": found(0.97), "retrain": found(0.98, learned=True)}
+    choice = choose(evidence, HOME, CONCORD - 0.01)
+    assert stays(choice)
+    assert f"Dice coefficient {CONCORD - 0.01:.2f}, below {CONCORD}" in choice.reason
+    assert choose(evidence, HOME, CONCORD).chosen == "retrain"
+
+
+@pytest.mark.parametrize("n_shared", range(11))
+def test_a_learned_candidate_must_keep_the_objects(n_shared: int) -> None:
+    """Of ten pixels it shares some with the best chain; that share is its Dice coefficient."""
+    learned = found(0.99, masks=spots(10, 10 - n_shared), learned=True)
+    choice = choose({IDENTITY: found(0.6), "matching": found(0.96), "retrain": learned}, HOME)
+    kept = n_shared / 10
+    assert choice.candidates["retrain"]["kept"] == pytest.approx(kept)
+    assert "kept" not in choice.candidates["matching"]
+    assert choice.chosen == ("retrain" if kept >= KEPT else "matching")
+    assert (f"agreement with matching {kept:.2f}" in choice.reason) == (kept >= KEPT)
+
+
+@pytest.mark.parametrize(
+    ("difference", "chosen"), [(-1.1, "matching"), (-0.9, "retrain"), (0.0, "retrain"), (5.0, "retrain")]
+)
+def test_a_learned_candidate_may_not_score_lower_but_for_the_margin(difference: float, chosen: str) -> None:
+    learned = found(0.96 + difference * MARGIN, learned=True)
+    choice = choose({IDENTITY: found(0.6), "matching": found(0.96), "retrain": learned}, HOME)
+    assert choice.chosen == chosen
+
+
+def test_of_learned_candidates_the_best_faithful_one_is_chosen() -> None:
+    evidence = {
+        IDENTITY: found(0.6),
+        "matching": found(0.95),
+        "cyclegan": found(0.97, learned=True),
+        "cyclegan_sa": found(0.98, learned=True),
+        "retrain": found(0.99, masks=spots(10, 50), learned=True),
+    }
+    assert choose(evidence, HOME).chosen == "cyclegan_sa"
+
+
+def test_a_learned_candidate_may_win_where_the_unchanged_frames_are_the_best_plain_ones() -> None:
+    """The objects it must keep are then those of the unchanged frames."""
+    evidence = {IDENTITY: found(0.94), "matching": found(0.9), "retrain": found(0.97, learned=True)}
+    choice = choose(evidence, HOME)
+    assert (choice.chosen, choice.verdict) == ("retrain", "adopt with care")
+    assert f"agreement with {IDENTITY} 1.00" in choice.reason
+    evidence["retrain"] = found(0.97, masks=spots(10, 50), learned=True)
+    choice = choose(evidence, HOME)
+    assert stays(choice)
+    assert "No candidate that keeps the objects" in choice.reason
+
+
+def test_the_unchanged_frames_may_be_alone() -> None:
+    assert stays(choose({IDENTITY: found(0.97)}, HOME))
+
+
+def test_the_rule_is_part_of_every_request() -> None:
+    assert RULE == {
+        "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
+        "concord": CONCORD, "kept": KEPT, "at_home": AT_HOME,
+    }  # fmt: skip
