@@ -186,12 +186,7 @@ def test_the_page_on_own_images_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "mine.toml").write_text(blocks(page, "toml")[0])
     monkeypatch.chdir(tmp_path)
     command = next(line for line in shell_lines(page) if line.startswith("biostyle run"))
-    small = ["segmenter.n_steps=2", "segmenter.n_filters=2", "stylizer.n_steps=2", "stylizer.n_filters=2"]
-    small += [
-        "stylizer.n_blocks=1",
-        "stylizer.discriminator_n_filters=2",
-        "stylizer.discriminator_n_layers=2",
-    ]
+    small = ["segmenter.n_steps=2", "segmenter.n_filters=2", "retrain.n_steps=2"]
     overrides = [word for setting in small for word in ("--set", setting)]
     result = CliRunner().invoke(cli, [*shlex.split(command)[1:], *overrides, "--device", "cpu"])
     assert result.exit_code == 0, result.output
