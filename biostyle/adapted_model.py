@@ -59,7 +59,7 @@ def load_adapted(directory: Path | None, segmenter: Path | None = None) -> Adapt
     Returns
     -------
     AdaptedModel
-        Its parts, composed.
+        Its parts, composed. The working scale is that of the part that stands first; all else must be alike.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def load_adapted(directory: Path | None, segmenter: Path | None = None) -> Adapt
             continue
         stylizer, card = load_model(directory / name)
         wanted = Preprocessing.model_validate(card["preprocessing"])
-        free = {} if stylizers or segmenter == own else {"working_scale": preprocessing.working_scale}
+        free = {} if stylizers else {"working_scale": preprocessing.working_scale}
         if wanted.model_copy(update=free) != preprocessing:
             raise CheckpointError(
                 f"{name} must have the preprocessing {preprocessing!r} of what it stands before, "
@@ -155,5 +155,5 @@ def save_adapted(candidate: Path | None, segmenter: Path, out: Path, description
         (out / DESCRIPTION).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise OutputError(
-            f"adapted model must be writable, got {error.strerror} ({out}). Choose another folder or free some space."
+            f"adapted model must be writable, got {error.strerror or error} ({out}). Choose another folder or free some space."
         ) from error

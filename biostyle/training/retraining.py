@@ -1,4 +1,4 @@
-"""Adapt a segmenter itself: train it on on annotated images of A in B's look, and on what its teacher is sure of in B."""
+"""Adapt a segmenter itself: train it on annotated images of A in B's look, and on what its teacher is sure of in B."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class PseudoLabels:
         state : dict of str to Tensor
             What :meth:`state_dict` returned.
         """
-        self.masks = [state[str(position)] for position in range(len(state))]
+        self.masks = [state[str(position)].to(image.device) for position, image in enumerate(self.images)]
 
     def _label(self, probs: torch.Tensor) -> torch.Tensor:
         """Background, foreground, or not annotated."""
