@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biostyle.adapted_model import is_usable
 from biostyle.artifacts import BuildOptions
 from biostyle.config import RaceSettings
 from biostyle.stages.match import match
@@ -71,7 +72,14 @@ def race(
             prepared_a, prepared_b, segmenter, matching, to, config.cyclegan_sa, **seeded
         ),
         "retrain": lambda to: retrain(
-            prepared_a, prepared_b, segmenter, matching, to, config.retrain, **seeded
+            prepared_a,
+            prepared_b,
+            segmenter,
+            matching,
+            to,
+            config.retrain,
+            renderer=_renderer(config, out / "cyclegan_sa", options),
+            **seeded,
         ),
     }
     candidates: dict[str, Path] = {
@@ -87,3 +95,9 @@ def race(
         **common,
     )
     return RaceDirectories(candidates, choice)
+
+
+def _renderer(config: RaceSettings, candidate: Path, options: BuildOptions) -> Path | None:
+    """The learned translation from A to B, unless it is not wanted or its training gave up."""
+    there = "cyclegan_sa" in config.candidates and (options.dry_run or is_usable(candidate))
+    return candidate if there else None

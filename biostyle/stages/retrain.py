@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from biostyle.adapted_model import CHAIN, SEGMENTER, load_adapted
 from biostyle.artifacts import BuildOptions, build, fingerprint
 from biostyle.checkpoints import load_model, save_model
@@ -11,6 +13,7 @@ from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
+from biostyle.stages.train_stylizer import RENDERER
 from biostyle.training import retraining
 
 
@@ -22,6 +25,7 @@ def retrain(
     out: Path,
     settings: retraining.RetrainSettings,
     *,
+    renderer: Path | None = None,
     supervised: bool = False,
     seed: int,
     device: str,
@@ -42,6 +46,9 @@ def retrain(
         Candidate directory to make: ``chain``, ``segmenter``, ``history.csv`` and ``samples/``.
     settings : RetrainSettings
         How to train.
+    renderer : Path or None
+        Candidate directory whose generator ``gen_ab`` renders A's frames in B's look; they are trained on beside the
+        frames as they are. None for these alone.
     supervised : bool
         Learn from the true masks of B's training frames instead, and from nothing else: the ceiling that adaptation
         without labels is compared with. Never a candidate.
@@ -63,6 +70,8 @@ def retrain(
         If there are no training frames, or none with masks where they are needed.
     """
     inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter, "teacher": teacher}
+    if renderer is not None:
+        inputs["renderer"] = renderer
     if supervised:
         settings = settings.model_copy(update={"share_a": 0.0, "n_rounds": 1})
 
@@ -84,9 +93,14 @@ def retrain(
             probs = [
                 retraining.foreground_probs(teaching, frame[None].to(where))[0, 0].cpu() for frame in frames
             ]
+        images_a = read_images(domain_a, rows_a, preprocessing_a)
+        masks_a = read_masks(domain_a, rows_a, preprocessing_a)
+        if renderer is not None:
+            images_a += _rendered(renderer, images_a, where)
+            masks_a += masks_a
         network = retraining.retrain(
             model,
-            (read_images(domain_a, rows_a, preprocessing_a), read_masks(domain_a, rows_a, preprocessing_a)),
+            (images_a, masks_a),
             ([chain(frame[None])[0] for frame in frames], probs),
             settings,
             seed=seed,
@@ -108,3 +122,11 @@ def retrain(
     request = {"training": settings.request(), "seed": seed, "supervised": supervised}
     build(out, "retrain", request, inputs, work, options)
     return out
+
+
+@torch.inference_mode()
+def _rendered(renderer: Path, images_a: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+    """Give frames of A the look that B has behind the chain."""
+    generator, _ = load_model(renderer / RENDERER)
+    generator.to(device)
+    return [generator(image[None].to(device))[0].cpu() for image in images_a]

@@ -20,7 +20,7 @@ from biostyle.errors import TranslationAlarmError
 from biostyle.training.cyclegan import CycleGAN, StylizerSettings, train_cyclegan
 from biostyle.training.segmenter_in_the_loop import SegmenterInTheLoop
 
-ALARM = "alarm.json"
+ALARM, RENDERER = "alarm.json", "gen_ab"
 
 
 def train_stylizer(
@@ -195,4 +195,4 @@ def _save(
         "training_data": {**fingerprints, "frames": frames},
     }
     save_model(out / GENERATOR, gan.gen_ba, **card)
-    save_model(out / "gen_ab", gan.gen_ab, **card)
+    save_model(out / RENDERER, gan.gen_ab, **card)
