@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from biostyle.losses import adversarial_loss, cycle_loss, dice_cross_entropy, dice_loss
 from biostyle.types import NOT_ANNOTATED
@@ -85,3 +86,57 @@ def test_dice_cross_entropy_is_the_sum_of_both() -> None:
     cross_entropy = (np.log(np.exp(logits).sum(1)) - chosen).mean()
     loss = dice_cross_entropy(torch.from_numpy(logits), torch.from_numpy(target))
     assert loss.item() == pytest.approx(numpy_dice(logits, target) + cross_entropy)
+
+
+def weighted_by_hand(logits: np.ndarray, target: np.ndarray, ratio: float) -> float:
+    """Cross-entropy in which each foreground pixel counts as several of the background."""
+    annotated = target != NOT_ANNOTATED
+    chosen = np.take_along_axis(logits, (target * annotated)[:, None], 1)[:, 0]
+    entropy = np.log(np.exp(logits).sum(1)) - chosen
+    weights = np.where(target == 0, 1.0, ratio) * annotated
+    return float((weights * entropy).sum() / weights.sum())
+
+
+@pytest.mark.parametrize(
+    ("n_foreground", "largest_weight", "ratio"),
+    [
+        (4, 1.0, 1.0),
+        (4, 10.0, 16 / 4),  # as much, together, as the background
+        (4, 3.0, 3.0),
+        (1, 10.0, 10.0),
+        (15, 10.0, 1.0),  # the commoner foreground is not weighed down
+    ],
+)
+def test_the_rarer_foreground_weighs_as_much_as_the_background_but_within_bounds(
+    n_foreground: int, largest_weight: float, ratio: float
+) -> None:
+    rng = np.random.default_rng(3)
+    target = np.full(24, NOT_ANNOTATED)
+    target[:20] = np.arange(20) < n_foreground
+    logits, target = rng.normal(size=(1, 2, 4, 6)), target.reshape(1, 4, 6)
+    loss = dice_cross_entropy(torch.from_numpy(logits), torch.from_numpy(target), largest_weight)
+    expected = numpy_dice(logits, target) + weighted_by_hand(logits, target, ratio)
+    assert loss.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_without_weights_the_loss_is_the_plain_one(n_classes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, n_classes, 5, 5, generator=generator)
+    target = torch.randint(n_classes, (2, 5, 5), generator=generator)
+    target[0, :3] = NOT_ANNOTATED
+    plain = dice_loss(logits, target) + F.cross_entropy(logits, target, ignore_index=NOT_ANNOTATED)
+    torch.testing.assert_close(dice_cross_entropy(logits, target), plain)
+    torch.testing.assert_close(dice_cross_entropy(logits, target, 1.0), plain)
+
+
+@pytest.mark.parametrize("value", [0, 1, NOT_ANNOTATED])
+def test_weights_of_a_single_class_are_defined(value: int) -> None:
+    logits = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    loss = dice_cross_entropy(logits, torch.full((1, 4, 4), value), 10.0)
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    if value == NOT_ANNOTATED:
+        assert loss.item() == 0

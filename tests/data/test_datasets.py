@@ -6,6 +6,7 @@ import torch
 from biostyle.data.datasets import AnnotatedCropSampler, CropSampler, read_images, read_masks
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import SplitError
+from biostyle.types import NOT_ANNOTATED
 from tests.simulated import TINY_SHAPE, prepare_tiny_pair
 
 CPU = torch.device("cpu")
@@ -52,6 +53,44 @@ def test_images_do_not_depend_on_whether_masks_are_drawn_too() -> None:
         3, torch.Generator().manual_seed(5)
     )[0]
     assert torch.equal(with_masks, CropSampler([FRAME], 4, CPU).draw(3, torch.Generator().manual_seed(5)))
+
+
+def halves() -> AnnotatedCropSampler:
+    """A frame whose left half is foreground; each crop holds a share between none and all."""
+    mask = torch.zeros(40, 40, dtype=torch.uint8)
+    mask[:, :20] = 1
+    return AnnotatedCropSampler([mask[None].float()], [mask], 10, CPU)
+
+
+def test_crops_are_drawn_with_about_the_wanted_foreground() -> None:
+    wanted = torch.linspace(0, 1, 50)
+    found = {}
+    for n_tries in (1, 6, 50):
+        images, masks = halves().draw_with_fractions(wanted, torch.Generator().manual_seed(0), n_tries)
+        assert images.shape == (50, 1, 10, 10)
+        assert masks.dtype == torch.uint8
+        assert torch.equal(images[:, 0], masks.float())  # still the masks of their own images
+        found[n_tries] = (masks.float().mean(dim=(1, 2)) - wanted).abs().mean().item()
+    assert found[50] < found[6] < found[1]
+    assert found[6] < found[1] / 2
+
+
+def test_of_the_crops_drawn_the_nearest_is_kept() -> None:
+    wanted = torch.tensor([0.3, 0.9])
+    kept, _ = halves().draw_with_fractions(wanted, torch.Generator().manual_seed(1), 4)
+    drawn, masks = halves().draw_annotated(8, torch.Generator().manual_seed(1))
+    shares = masks.float().mean(dim=(1, 2)).view(2, 4)
+    for number, share in enumerate(wanted):
+        nearest = (shares[number] - share).abs().argmin()
+        assert torch.equal(kept[number], drawn.view(2, 4, 1, 10, 10)[number, nearest])
+
+
+def test_pixels_that_are_not_annotated_are_no_foreground() -> None:
+    mask = torch.full((20, 20), NOT_ANNOTATED, dtype=torch.uint8)
+    mask[:, :10] = 1
+    sampler = AnnotatedCropSampler([torch.zeros(1, 20, 20)], [mask], 10, CPU)
+    _, masks = sampler.draw_with_fractions(torch.ones(8), torch.Generator().manual_seed(0), 30)
+    assert (masks == 1).float().mean() > 0.9
 
 
 def test_crops_are_no_larger_than_the_smallest_frame() -> None:
