@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from biostyle.adaptation import AdaptedSegmenter
-from biostyle.errors import ImageError, InterruptedRunError, SplitError, TrainingError
+from biostyle.adaptation import AdaptedSegmenter, freeze
+from biostyle.errors import ImageError, InterruptedRunError, SplitError, TrainingError, TranslationAlarmError
 from biostyle.losses import adversarial_loss
 from biostyle.models.unet import UNet
 from biostyle.training.cyclegan import (
@@ -18,6 +18,7 @@ from biostyle.training.cyclegan import (
     translate,
 )
 from biostyle.training.seeding import seeded
+from biostyle.training.segmenter_in_the_loop import SegmenterInTheLoop
 
 CPU = torch.device("cpu")
 TINY = StylizerSettings(
@@ -226,6 +227,141 @@ def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path: Path) -> None:
     broken = [torch.full((1, 20, 20), float("nan"))]
     with pytest.raises(TrainingError, match=r"\w+ must be finite, got nan at step 1 \("):
         train_cyclegan(broken, frames(0.5, 2), TINY, seed=0, device=CPU, out=tmp_path)
+
+
+WITH_S_A = TINY.model_copy(
+    update={"residual": True, "decoder": "resize", "lambda_segmentation": 1.0, "least_agreement": 0.0}
+)
+
+
+def in_the_loop(seed: int = 0) -> SegmenterInTheLoop:
+    """A frozen U-Net, and masks of both domains."""
+    with seeded(seed):
+        unet = freeze(UNet(n_filters=2, depth=1))
+    masks = [torch.zeros(20, 28, dtype=torch.uint8) for _ in range(3)]
+    for number, mask in enumerate(masks):
+        mask[3 : 12 + number, 4:16] = 1
+    return SegmenterInTheLoop(unet, masks, masks)
+
+
+def train_with_s_a(
+    out: Path,
+    loop: SegmenterInTheLoop,
+    settings: StylizerSettings = WITH_S_A,
+    *,
+    stop_after: int | None = None,
+    rows: list[dict[str, float]] | None = None,
+) -> CycleGAN:
+    """Train with S_A in the loop, and interrupt it if asked to."""
+
+    def on_progress(step: int, n_steps: int, losses: dict[str, float]) -> None:
+        if rows is not None:
+            rows.append(losses)
+        if step == stop_after:
+            signal.raise_signal(signal.SIGINT)
+
+    out.mkdir(exist_ok=True)
+    return train_cyclegan(
+        frames(0.0, 1),
+        frames(0.5, 2),
+        settings,
+        seed=0,
+        device=CPU,
+        out=out,
+        on_progress=on_progress,
+        loop=loop,
+    )
+
+
+def test_with_s_a_in_the_loop_the_discriminator_of_a_sees_one_channel_more() -> None:
+    with seeded(0):
+        gan = build_cyclegan(1, WITH_S_A, CPU, n_seen_a=2)
+    images = torch.rand(1, 1, 16, 16)
+    gan.disc_a(torch.cat([images, images], dim=1))
+    gan.disc_b(images)
+    with pytest.raises(RuntimeError, match="2 channels"):
+        gan.disc_a(images)
+
+
+def test_residual_generators_begin_by_changing_nothing() -> None:
+    gan, images = build_cyclegan(1, WITH_S_A, CPU), torch.rand(2, 1, 16, 16)
+    for generator in (gan.gen_ab, gan.gen_ba):
+        assert torch.equal(generator(images), images)
+
+
+def test_s_a_in_the_loop_is_used_and_left_alone(tmp_path: Path) -> None:
+    rows: list[dict[str, float]] = []
+    loop = in_the_loop()
+    before = {name: tensor.numpy().tobytes() for name, tensor in loop.segmenter.state_dict().items()}
+    trained = train_with_s_a(tmp_path / "out", loop, rows=rows)
+    assert {name: tensor.numpy().tobytes() for name, tensor in loop.segmenter.state_dict().items()} == before
+    assert all(parameter.grad is None for parameter in loop.segmenter.parameters())
+    assert set(rows[0]) == {*RECORDED_LOSSES, "segmentation", "agreement"}
+    assert rows[0]["agreement"] == 1  # residual generators: nothing is changed in the first step
+    assert rows[0]["cycle_a"] == rows[0]["identity_b"] == 0
+    images = torch.stack(frames(0.5, 2))
+    for generator in (trained.gen_ab, trained.gen_ba):
+        assert not torch.equal(generator(images), images)
+
+
+def test_gradients_reach_both_generators_through_s_a(
+    gan: CycleGAN, batches: tuple[torch.Tensor, ...]
+) -> None:
+    """Once through the reconstruction, and once through what the discriminator of A is shown."""
+    loop, (real_a, real_b) = in_the_loop(), batches
+    made = translate(gan, real_a, real_b, identity=False)
+    masks = torch.ones(len(real_a), 16, 16, dtype=torch.uint8)
+    loop.loss(made.rec_a, masks).backward()
+    for generator in (gan.gen_ab, gan.gen_ba):
+        for name, parameter in generator.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.ndim == 1 or parameter.grad.abs().sum() > 0, name
+    gan.gen_ba.zero_grad()
+    loop.show(translate(gan, real_a, real_b, identity=False).fake_a)[:, 1].sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in gan.gen_ba.parameters() if parameter.ndim > 1)
+
+
+def test_the_segmentation_loss_moves_the_generators(tmp_path: Path) -> None:
+    without, with_it = (
+        train_with_s_a(
+            tmp_path / str(weight), in_the_loop(), WITH_S_A.model_copy(update={"lambda_segmentation": weight})
+        )
+        for weight in (0.0, 1.0)
+    )
+    assert weights(without) != weights(with_it)
+
+
+@pytest.mark.usefixtures("all_threads")
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_with_s_a_in_the_loop_a_resumed_run_equals_a_straight_one(precision: str, tmp_path: Path) -> None:
+    settings = WITH_S_A.model_copy(update={"precision": precision})
+    straight = train_with_s_a(tmp_path / "straight", in_the_loop(), settings)
+    with pytest.raises(InterruptedRunError, match="step 3 of 6"):
+        train_with_s_a(tmp_path / "stopped", in_the_loop(), settings, stop_after=3)
+    resumed = train_with_s_a(tmp_path / "stopped", in_the_loop(), settings)
+    assert weights(resumed) == weights(straight)
+    for name in ("history.csv", "samples/step_000006.png"):
+        assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+
+
+class BrightIsForeground(torch.nn.Module):
+    """A Segmenter that calls bright pixels foreground."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.zeros_like(images), 20 * (images - 0.75)], dim=1)
+
+
+def test_the_alarm_stops_a_training_that_makes_away_with_the_objects(tmp_path: Path) -> None:
+    """Frames of A are too dark for any foreground; plain generators begin anywhere, and objects of B vanish."""
+    loop = SegmenterInTheLoop(BrightIsForeground(), in_the_loop().masks_a, in_the_loop().masks_b)
+    settings = WITH_S_A.model_copy(
+        update={"residual": False, "n_steps": 40, "least_agreement": 0.7, "sample_every": 0}
+    )
+    rows: list[dict[str, float]] = []
+    with pytest.raises(TranslationAlarmError, match=r"at least 0\.7, got 0\.\d\d at step \d+ \("):
+        train_with_s_a(tmp_path / "rings", loop, settings, rows=rows)
+    assert len(rows) < 40
+    train_with_s_a(tmp_path / "silent", loop, settings.model_copy(update={"least_agreement": 0.0}))
 
 
 def _made(directory: Path) -> Path:
