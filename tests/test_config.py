@@ -1,11 +1,12 @@
 import itertools
+import re
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
 
-from biostyle.config import CellTrackingConfig, dump_config, load_config
+from biostyle.config import AdaptConfig, CellTrackingConfig, RaceSettings, dump_config, load_config
 from biostyle.errors import ConfigError
 
 MINIMAL = """
@@ -50,20 +51,61 @@ def leaves(table: dict[str, object], prefix: str = "") -> set[str]:
     return set(itertools.chain.from_iterable(nested))
 
 
-@pytest.mark.parametrize("name", shipped(resources.files("biostyle.configs")))
+SHIPPED = shipped(resources.files("biostyle.configs"))
+
+
+def kind_of(name: str) -> type[RaceSettings]:
+    return AdaptConfig if name == "adapt" else CellTrackingConfig
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_configuration_loads(name: str) -> None:
-    assert load_config(name).domains_b()
+    config = load_config(name, None, kind_of(name))
+    assert config.candidates[0] == "matching"
+    assert not isinstance(config, CellTrackingConfig) or config.domains_b()
 
 
-def test_the_cell_tracking_configuration_is_shipped() -> None:
-    assert "cell_tracking/cpu" in shipped(resources.files("biostyle.configs"))
+def test_the_configurations_are_shipped() -> None:
+    assert {"cell_tracking/cpu", "demo", "adapt"} <= set(SHIPPED)
 
 
-@pytest.mark.parametrize("name", shipped(resources.files("biostyle.configs")))
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_dumped_configuration_loads_as_the_same(name: str, tmp_path: Path) -> None:
-    config = load_config(name)
+    config = load_config(name, None, kind_of(name))
     (tmp_path / "resolved.toml").write_text(dump_config(config))
-    assert load_config(tmp_path / "resolved.toml") == config
+    assert load_config(tmp_path / "resolved.toml", None, kind_of(name)) == config
+
+
+def test_a_configuration_of_another_pipeline_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"pipeline must be 'cell-tracking', got 'adapt'"):
+        load_config("adapt")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_no_domain_has_a_setting_of_its_own(name: str) -> None:
+    """What is derived is made for a domain; nothing else may be set for one."""
+    domains = load_config(name, None, kind_of(name)).model_dump().get("domains", {})
+    assert all(set(domain) <= {"folder", "title", "derive"} for domain in domains.values())
+
+
+@pytest.mark.parametrize("names", [[], ["cyclegan"], ["matching", "matching"], ["retrain", "cyclegan_sa"]])
+def test_learned_candidates_need_the_chain_they_stand_behind(minimal: Path, names: list[str]) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=rf"candidates must name matching .*each other one once, got {re.escape(str(names))}",
+    ):
+        load_config(minimal, [f"candidates={names}"])
+
+
+def test_the_order_of_candidates_in_a_file_is_free(minimal: Path) -> None:
+    """What is simple is known to the race, not to the file."""
+    config = load_config(minimal, ["candidates=['retrain', 'matching']"])
+    assert config.candidates == ("retrain", "matching")
+
+
+def test_an_unknown_candidate_is_refused(minimal: Path) -> None:
+    with pytest.raises(ConfigError, match=r"candidates\.1 must be 'matching', .*got 'magic' \(.*run\.toml\)"):
+        load_config(minimal, ["candidates=['matching', 'magic']"])
 
 
 def test_a_dump_spells_out_every_key(minimal: Path, tmp_path: Path) -> None:
@@ -78,7 +120,7 @@ def test_a_dump_spells_out_every_key(minimal: Path, tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("sede=1", r"sede must be a known key, got 1 \(.*run\.toml\)\. Did you mean 'seed'\?"),
-        ("stylizer.n_step=5", r"stylizer\.n_step must be .* got 5 \(.*\)\. Did you mean 'n_steps'\?"),
+        ("cyclegan.n_step=5", r"cyclegan\.n_step must be .* got 5 \(.*\)\. Did you mean 'n_steps'\?"),
         ("segmenter.augmentation.nois=5", r"augmentation\.nois must be .* Did you mean 'noise'\?"),
         ("domains.zeiss.foldr='x'", r"domains\.zeiss\.foldr must be .* got 'x' .* Did you mean 'folder'\?"),
         (
@@ -86,8 +128,17 @@ def test_a_dump_spells_out_every_key(minimal: Path, tmp_path: Path) -> None:
             r"derive\.blur_sigma must be .* Did you mean 'blur_sigma_px'\?",
         ),
         (f"seed={2**63}", rf"seed must be less than or equal to {2**63 - 1}, got {2**63} \(.*run\.toml\)"),
+        (
+            "retrain.sure_background=0.9",
+            r"retrain\.sure_background must be below sure_foreground = 0\.35, got 0\.9 \(.*run\.toml\)\. Lower it",
+        ),
+        (
+            "retrain.n_rounds=1000",
+            r"retrain\.n_rounds must be at most n_steps = 300, got 1000 \(.*run\.toml\)\. Lower it or",
+        ),
+        ("cyclegan_sa.n_start=2", r"cyclegan_sa\.n_start must be .* Did you mean 'n_starts'\?"),
         ("seed=-1", r"seed must be greater than or equal to 0, got -1 \(.*run\.toml\)"),
-        ("stylizer.n_steps=many", r"stylizer\.n_steps must be a valid integer.* got 'many' \(.*run\.toml\)"),
+        ("cyclegan.n_steps=many", r"cyclegan\.n_steps must be a valid integer.* got 'many' \(.*run\.toml\)"),
         ("pipeline=dermoscopy", r"pipeline must be 'cell-tracking', got 'dermoscopy'"),
         (
             "domain_a=olympus",
@@ -125,7 +176,7 @@ def test_refuses_a_configuration_without_a_domain_b(tmp_path: Path) -> None:
         ("report.title='Quoted'", "Quoted"),
         ("report.title=a=b", "a=b"),
         ("preprocessing.working_scale=0.25", 0.25),
-        ("stylizer.decoder=resize", "resize"),
+        ("cyclegan.decoder=resize", "resize"),
         ("split.train_sequences=['02', '03']", ("02", "03")),
         ("domains.zeiss.derive.invert=true", True),
     ],
@@ -141,7 +192,7 @@ def test_the_last_override_wins(minimal: Path) -> None:
     assert load_config(minimal, ["seed=1", "seed=2"]).seed == 2
 
 
-@pytest.mark.parametrize("override", ["seed", "=3", "stylizer.=3", ".seed=3"])
+@pytest.mark.parametrize("override", ["seed", "=3", "cyclegan.=3", ".seed=3"])
 def test_refuses_an_override_that_is_not_key_value(minimal: Path, override: str) -> None:
     with pytest.raises(ConfigError, match=rf"--set must be KEY=VALUE, got '{override}'"):
         load_config(minimal, [override])
