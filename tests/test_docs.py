@@ -23,6 +23,7 @@ from biostyle.data.sources.simulated import simulate_pair
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data_manifests" / "README.md"])
 FENCE = re.compile(r"^```([\w-]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
 
@@ -99,7 +100,7 @@ def test_make_targets_are_there(page: Path) -> None:
 
 @every_page
 def test_links_lead_somewhere(page: Path) -> None:
-    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    text = COMMENT.sub("", FENCE.sub("", page.read_text(encoding="utf-8")))
     links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"<img[^>]+src=\"([^\"]+)\"", text)
     local = [link for link in links if not re.match(r"[a-z]+:|#", link)]
     broken = [link for link in local if not (page.parent / link.partition("#")[0]).exists()]
