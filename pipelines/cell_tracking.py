@@ -140,7 +140,7 @@ def _judge(
             options=options,
         )
         for row in ("before", *candidates)
-        if row == "before" or options.dry_run or is_usable(candidates[row])
+        if row == "before" or candidates[row] in options.pending or is_usable(candidates[row])
     }
     if choice is not None:
         predictions["after"] = predictions[chosen_candidate(choice)]

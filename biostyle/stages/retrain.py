@@ -8,7 +8,7 @@ import torch
 
 from biostyle.adapted_model import CHAIN, SEGMENTER, load_adapted
 from biostyle.artifacts import BuildOptions, build, fingerprint
-from biostyle.checkpoints import load_model, save_model
+from biostyle.checkpoints import load_model, read_card, save_model
 from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
@@ -95,7 +95,9 @@ def retrain(
             ]
         images_a = read_images(domain_a, rows_a, preprocessing_a)
         masks_a = read_masks(domain_a, rows_a, preprocessing_a)
+        seen = [*taught.frames, *domain_a.global_ids(rows_a), *domain_b.global_ids(rows_b)]
         if renderer is not None:
+            seen += read_card(renderer / RENDERER)["training_data"]["frames"]
             images_a += _rendered(renderer, images_a, where)
             masks_a += masks_a
         network = retraining.retrain(
@@ -113,7 +115,7 @@ def retrain(
             "training_data": {
                 "prepared_a": fingerprint(prepared_a),
                 "prepared_b": fingerprint(prepared_b),
-                "frames": domain_a.global_ids(rows_a) + domain_b.global_ids(rows_b),
+                "frames": list(dict.fromkeys(seen)),
             },
         }
         save_model(partial / SEGMENTER, network, **described)

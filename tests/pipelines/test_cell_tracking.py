@@ -18,8 +18,14 @@ from tests.conftest import Invoke
 from tests.simulated import TINY_CONFIG, read_tree, stat_tree, write_tiny_challenge
 
 SCORES = {"f_score", "jaccard", "precision", "recall"}
-# Three prepared, S_A, two of A (predictions, scores), seven of each B, and the report.
-N_STAGES = 3 + 1 + 2 + 2 * 7 + 1
+CANDIDATES = ["matching", "cyclegan", "cyclegan_sa", "retrain"]
+# Three prepared, S_A, two of A (predictions, scores); of each B: four candidates, the choice, five predictions, scores;
+# and the report.
+N_STAGES = 3 + 1 + 2 + 2 * (4 + 1 + 5 + 1) + 1
+# Two steps of S_A and one of CycleGAN: enough where it does not matter what was learned.
+SHORT = (
+    "--set", "segmenter.n_steps=2", "--set", "cyclegan.n_steps=1", "--set", "candidates=['matching', 'cyclegan']"
+)  # fmt: skip
 # Where the report says when, where and how it was made.
 REPORT = {"report/index.html", "report/report.md", "report/artifact.json"}
 
@@ -36,7 +42,7 @@ def run(
 
 
 def statuses(stderr: str) -> dict[str, str]:
-    """Status by stage, from lines such as ``stylizer/zeiss    making``."""
+    """Status by stage, from lines such as ``prepared/zeiss    making``."""
     lines = (line.split(maxsplit=1) for line in stderr.splitlines() if line and not line.startswith(" "))
     return {words[0]: words[1] for words in lines}
 
@@ -72,20 +78,20 @@ def test_the_summary_tells_how_after_was_chosen(tiny_run: Path) -> None:
     for name in ("zeiss", "artificial"):
         domain = domains[name]
         candidates = domain["candidates"]
-        assert set(candidates) == {"before", "matching", "cyclegan"}
+        assert list(candidates) == ["before", *CANDIDATES]
         for row in candidates.values():
             assert set(row) >= SCORES | {"ci95", "pooled", "label_free"}
             assert 0 <= row["label_free"] <= 1
         chosen = candidates[domain["chosen"]]
         assert domain["verdict"] in {"adopt", "adopt with care", "don't adapt"}
         assert (domain["verdict"] == "don't adapt") == (domain["chosen"] == "before")
-        best = max(row["label_free"] for row in candidates.values())
-        assert f"{best:.3f}" in domain["reason"] or f"{chosen['label_free']:.3f}" in domain["reason"]
+        shown = {f"{candidates[name]['label_free']:.3f}" for name in ("before", "matching", domain["chosen"])}
+        assert any(number in domain["reason"] for number in shown) or "Dice coefficient" in domain["reason"]
         assert {key: chosen[key] for key in domain["after"]} == domain["after"]
         oracle = max(row["f_score"] for row in candidates.values())
         assert candidates[domain["oracle"]]["f_score"] == oracle
         assert domain["regret"] == oracle - domain["after"]["f_score"] >= 0
-        choice = json.loads((tiny_run / "choice" / name / "choice.json").read_text())
+        choice = json.loads((tiny_run / "candidates" / name / "choice" / "choice.json").read_text())
         assert choice["chosen"] == domain["chosen"]
         for candidate, row in candidates.items():
             assert row["label_free"] == choice["candidates"][candidate]["label_free"]
@@ -105,12 +111,13 @@ def test_the_numbers_are_those_of_the_table(tiny_run: Path) -> None:
                 assert domain[row]["pooled"]["f_score"] == pytest.approx(2 * tp / (2 * tp + fp + fn))
 
 
-def test_the_segmenter_has_learned_something_and_the_stylizer_changed_something(tiny_run: Path) -> None:
+def test_the_segmenter_has_learned_something_and_each_candidate_changed_something(tiny_run: Path) -> None:
     domains = summary_of(tiny_run)["domains"]
     nikon = domains["nikon"]
     assert nikon["before"]["f_score"] > 2 * nikon["baselines"]["all_foreground"]["f_score"]
     candidates = domains["zeiss"]["candidates"]
-    assert len({row["pooled"]["f_score"] for row in candidates.values()}) == 3
+    for name in CANDIDATES:
+        assert candidates[name]["pooled"]["f_score"] != candidates["before"]["pooled"]["f_score"], name
 
 
 def test_the_report_stands_beside_the_published_table(tiny_run: Path) -> None:
@@ -171,15 +178,15 @@ def test_a_changed_setting_makes_again_only_what_depends_on_it(
 ) -> None:
     before = read_tree(run_copy)
     times = stat_tree(run_copy)
-    change = ("--set", "stylizer.lambda_identity=0.5")
+    change = ("--set", "cyclegan.lambda_identity=0.5")
     planned = run(biostyle, tiny_config, tiny_data, run_copy, *change, "--dry-run")
     assert stat_tree(run_copy) == times
     made = run(biostyle, tiny_config, tiny_data, run_copy, *change)
     again = {
         f"{stage}/{name}"
         for stage, name in (
-            ("stylizer", "zeiss"), ("stylizer", "artificial"),
-            ("choice", "zeiss"), ("choice", "artificial"),
+            ("candidates/zeiss", "cyclegan"), ("candidates/artificial", "cyclegan"),
+            ("candidates/zeiss", "choice"), ("candidates/artificial", "choice"),
             ("predictions/zeiss", "cyclegan"), ("predictions/artificial", "cyclegan"),
             ("scores", "zeiss"), ("scores", "artificial"),
         )
@@ -188,14 +195,14 @@ def test_a_changed_setting_makes_again_only_what_depends_on_it(
     assert {stage for stage, status in made.items() if status == "up to date"} == set(made) - again
     assert {stage for stage, status in planned.items() if status.startswith("would be made again")} == again
     assert {stage for stage, status in planned.items() if status == "up to date"} == set(made) - again
-    assert planned["stylizer/zeiss"] == "would be made again (changed: training.lambda_identity)"
-    assert planned["choice/zeiss"] == "would be made again (changed: cyclegan)"
+    assert planned["candidates/zeiss/cyclegan"] == "would be made again (changed: training.lambda_identity)"
+    assert planned["candidates/zeiss/choice"] == "would be made again (changed: cyclegan)"
     assert planned["scores/zeiss"].startswith("would be made again (changed: ")
     after = read_tree(run_copy)
     changed = {path for path in before if before[path] != after[path]}
     roots = (*(f"{stage}/" for stage in again), "config.toml")
     assert {path for path in changed if not path.startswith(roots)} == set()
-    assert "stylizer/zeiss/gen_ba/model.safetensors" in changed
+    assert "candidates/zeiss/cyclegan/gen_ba/model.safetensors" in changed
     assert b"lambda_identity = 0.5" in after["config.toml"]
 
 
@@ -224,7 +231,7 @@ def test_two_runs_give_the_same_bytes(
     first, second = read_tree(tiny_run), read_tree(tmp_path / "other")
     assert first.keys() == second.keys()
     assert {path for path in first if first[path] != second[path]} <= REPORT
-    assert "stylizer/zeiss/gen_ba/model.safetensors" in first
+    assert "candidates/zeiss/cyclegan/gen_ba/model.safetensors" in first
     assert "segmenter/history.csv" in first
 
 
@@ -235,20 +242,53 @@ def test_another_seed_gives_other_weights_and_only_some_domains_can_be_run(
     stages = run(
         biostyle, tiny_config, tiny_data, out, "--seed", "7", "--domains", "zeiss", "--device", "cpu"
     )
-    assert "stylizer/zeiss" in stages
-    assert "stylizer/artificial" not in stages
+    assert "candidates/zeiss/cyclegan" in stages
+    assert not any("artificial" in stage for stage in stages)
     assert list(summary_of(out)["domains"]) == ["nikon", "zeiss"]
     first, second = read_tree(tiny_run), read_tree(out)
-    for model in ("segmenter/model.safetensors", "stylizer/zeiss/gen_ba/model.safetensors"):
-        assert first[model] != second[model]
+    learned = ("cyclegan/gen_ba", "cyclegan_sa/gen_ba", "retrain/segmenter")
+    for model in ("segmenter", *(f"candidates/zeiss/{part}" for part in learned)):
+        assert first[f"{model}/model.safetensors"] != second[f"{model}/model.safetensors"]
     assert first["prepared/zeiss/frames.csv"] == second["prepared/zeiss/frames.csv"]
+
+
+def test_a_ceiling_is_shown_but_never_chosen(
+    run_copy: Path, tiny_config: Path, tiny_data: Path, biostyle: Invoke
+) -> None:
+    before = summary_of(run_copy)["domains"]["zeiss"]
+    made = run(biostyle, tiny_config, tiny_data, run_copy, "--domains", "zeiss", "--set", "with_ceiling=true")
+    assert {stage for stage, status in made.items() if status == "making"} == {
+        "ceiling/zeiss", "predictions/zeiss/ceiling", "scores/zeiss", "report"
+    }  # fmt: skip
+    domain = summary_of(run_copy)["domains"]["zeiss"]
+    assert (run_copy / "scores" / "zeiss" / "silver" / "ceiling.csv").is_file()
+    assert "label_free" not in domain["candidates"].get("ceiling", {})
+    for key in ("chosen", "verdict", "oracle", "regret"):
+        assert domain[key] == before[key]
+
+
+def test_a_candidate_whose_alarm_rang_is_left_out_and_the_report_says_so(
+    run_copy: Path, tiny_config: Path, tiny_data: Path, biostyle: Invoke
+) -> None:
+    change = ("--set", "cyclegan_sa.least_agreement=1.0", "--set", "cyclegan_sa.residual=false")
+    run(biostyle, tiny_config, tiny_data, run_copy, *change, "--domains", "zeiss")
+    domain = summary_of(run_copy)["domains"]["zeiss"]
+    assert set(domain["candidates"]) == {"before", "matching", "cyclegan", "retrain"}
+    choice = json.loads((run_copy / "candidates" / "zeiss" / "choice" / "choice.json").read_text())
+    assert list(choice["left_out"]) == ["cyclegan_sa"]
+    assert (
+        "agreement of the masks before and after translation must be at least 1, got 0."
+        in (choice["left_out"]["cyclegan_sa"])
+    )
+    assert "Bright and dark were exchanged" in (run_copy / "report" / "report.md").read_text()
+    planned = run(biostyle, tiny_config, tiny_data, run_copy, *change, "--domains", "zeiss", "--dry-run")
+    assert set(planned.values()) == {"up to date"}
 
 
 def test_two_sequences_are_split_by_sequence(tiny_config: Path, biostyle: Invoke, tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "run"
     write_tiny_challenge(data, sequences=2)
-    change = ("--set", "segmenter.n_steps=2", "--set", "stylizer.n_steps=1", "--domains", "zeiss")
-    run(biostyle, tiny_config, data, out, *change)
+    run(biostyle, tiny_config, data, out, *SHORT, "--domains", "zeiss")
     masks = sorted(path.name for path in (out / "predictions" / "zeiss" / "cyclegan").glob("02_RES/*.tif"))
     assert masks == [f"mask{number:03d}.tif" for number in range(8)]
     assert not (out / "predictions" / "zeiss" / "cyclegan" / "01_RES").exists()
@@ -260,7 +300,7 @@ def test_two_sequences_are_split_by_sequence(tiny_config: Path, biostyle: Invoke
 
 @pytest.fixture
 def long_config(tmp_path: Path) -> Path:
-    """The tiny configuration with a stylizer that trains for a while and saves every step."""
+    """The tiny configuration with candidates that train for a while and save every step."""
     path = tmp_path / "long.toml"
     text = TINY_CONFIG.replace("n_steps = 4\n", "n_steps = 60\n").replace(
         "checkpoint_every = 2\n", "checkpoint_every = 1\n"
@@ -269,11 +309,13 @@ def long_config(tmp_path: Path) -> Path:
     return path
 
 
-def start_and_stop(run_copy: Path, config: Path, data: Path, number: signal.Signals) -> tuple[int, str]:
-    """Start the pipeline in a process of its own and send it a signal after the stylizer's first step."""
+def start_and_stop(
+    run_copy: Path, config: Path, data: Path, candidate: str, number: signal.Signals
+) -> tuple[int, str]:
+    """Start the pipeline in a process of its own and send it a signal after a candidate's first step."""
     arguments = ["--config", config, "--data-root", data, "--out", run_copy, "--domains", "zeiss"]
     command = [sys.executable, "-c", "from biostyle.cli import main; main()", "run", "cell-tracking"]
-    state = run_copy / "stylizer" / "zeiss.partial" / "resume" / "state.safetensors"
+    state = run_copy / "candidates" / "zeiss" / f"{candidate}.partial" / "resume" / "state.safetensors"
     with subprocess.Popen([*command, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as process:
         while not state.exists() and process.poll() is None:
             time.sleep(0.005)
@@ -289,8 +331,20 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("candidate", "number"),
+    [
+        ("cyclegan", signal.SIGINT),
+        ("cyclegan", signal.SIGTERM),
+        ("cyclegan", signal.SIGKILL),
+        ("cyclegan_sa", signal.SIGINT),
+        ("cyclegan_sa", signal.SIGKILL),
+        ("retrain", signal.SIGINT),
+        ("retrain", signal.SIGKILL),
+    ],
+)
 def test_a_stopped_run_resumes_to_the_same_bytes(
+    candidate: str,
     number: signal.Signals,
     run_copy: Path,
     long_config: Path,
@@ -299,7 +353,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     tmp_path: Path,
     uninterrupted: dict[str, dict[str, bytes]],
 ) -> None:
-    code, errors = start_and_stop(run_copy, long_config, tiny_data, number)
+    code, errors = start_and_stop(run_copy, long_config, tiny_data, candidate, number)
     if number == signal.SIGKILL:
         assert code == -signal.SIGKILL
     else:
@@ -318,17 +372,17 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
         "--domains",
         "zeiss",
     )
-    times = stat_tree(run_copy / "stylizer")
+    times = stat_tree(run_copy / "candidates")
     planned = statuses(biostyle(*arguments, "--out", run_copy, "--dry-run").stderr)
-    assert planned["stylizer/zeiss"] == "interrupted, needs --resume"
+    assert planned[f"candidates/zeiss/{candidate}"] == "interrupted, needs --resume"
     refused = biostyle(*arguments, "--out", run_copy)
     assert refused.exit_code == 4
     assert "Add --resume to go on with it" in refused.stderr
-    assert stat_tree(run_copy / "stylizer") == times
+    assert stat_tree(run_copy / "candidates") == times
 
     resumed = biostyle(*arguments, "--out", run_copy, "--resume")
     assert resumed.exit_code == 0, resumed.output
-    assert statuses(resumed.stderr)["stylizer/zeiss"] == "resuming"
+    assert statuses(resumed.stderr)[f"candidates/zeiss/{candidate}"] == "resuming"
     if not uninterrupted:
         assert biostyle(*arguments, "--out", tmp_path / "straight").exit_code == 0
         uninterrupted["files"] = read_tree(tmp_path / "straight")
@@ -345,9 +399,7 @@ def test_a_domain_without_any_mask_is_predicted_and_reported_as_not_scored(
     shutil.rmtree(data / "SIM-B" / "01_ST")
     out = tmp_path / "run"
     arguments = ("--config", tiny_config, "--data-root", data, "--out", out, "--domains", "zeiss")
-    result = biostyle(
-        "run", "cell-tracking", *arguments, "--set", "segmenter.n_steps=2", "--set", "stylizer.n_steps=2"
-    )
+    result = biostyle("run", "cell-tracking", *arguments, *SHORT)
     assert result.exit_code == 0, result.output
     zeiss = json.loads((out / "report" / "summary.json").read_text())["domains"]["zeiss"]
     assert (zeiss["n_scored"], zeiss["before"]["f_score"], zeiss["after"]["f_score"]) == (0, None, None)
