@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biostyle.errors import ConfigError, ImageError
-from biostyle.io.scaling import to_unit_range
+from biostyle.io.scaling import percentile_range, to_unit_range
 
 RNG = np.random.default_rng(0)
 
@@ -68,3 +68,21 @@ def test_wrong_settings_are_refused() -> None:
         to_unit_range(np.eye(3), mode="zscore")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="got 99 and 1"):
         to_unit_range(np.eye(3), low_percentile=99, high_percentile=1)
+
+
+@pytest.mark.parametrize(
+    "dtype", [bool, np.uint8, np.int8, np.int16, np.uint16, np.int32, np.float32, np.float64]
+)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 700), (1500, 2)])
+def test_percentiles_and_scaling_are_numpys_to_the_bit(dtype: type, shape: tuple[int, int]) -> None:
+    frame = (
+        (RNG.normal(0, 40, shape) + 50).clip(-100 if np.dtype(dtype).kind != "u" else 0, 120).astype(dtype)
+    )
+    for percentiles in ((0.5, 99.5), (0, 100), (12.345, 67.89)):
+        low, high = np.percentile(frame.astype(np.float64), percentiles)
+        if low == high:
+            low, high = float(frame.min()), float(frame.max())
+        assert percentile_range(frame, *percentiles) == (low, high)
+        expected = np.clip((frame.astype(np.float64) - low) / (high - low or 1), 0, 1).astype(np.float32)
+        scaled = to_unit_range(frame, low_percentile=percentiles[0], high_percentile=percentiles[1])
+        np.testing.assert_array_equal(scaled, expected)
