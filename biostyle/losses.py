@@ -123,8 +123,8 @@ def dice_cross_entropy(
     target : Tensor of shape (N, H, W)
         Class indices, int64; 255 is not annotated and does not count.
     largest_weight : float
-        Foreground pixels weigh as much, together, as the background's in the cross-entropy, but each at most this much;
-        1 weighs all pixels alike.
+        The pixels of the rarer of background and foreground weigh as much, together, as the others in the
+        cross-entropy, but each at most this much; 1 weighs all pixels alike.
 
     Returns
     -------
@@ -137,7 +137,8 @@ def dice_cross_entropy(
     """
     background = target == 0
     foreground = (target != NOT_ANNOTATED) & ~background
-    ratio = (background.sum() / foreground.sum().clamp_min(1)).clamp(1, largest_weight)
-    weights = torch.where(foreground, ratio, background.to(ratio.dtype))
+    ratio = background.sum() / foreground.sum().clamp_min(1)
+    weights = foreground * ratio.clamp(1, largest_weight)
+    weights = weights + background * (1 / ratio.clamp_min(1 / largest_weight)).clamp(1, largest_weight)
     entropy = F.cross_entropy(logits, target, ignore_index=NOT_ANNOTATED, reduction="none")
     return dice_loss(logits, target) + (weights * entropy).sum() / weights.sum().clamp_min(1)

@@ -129,8 +129,8 @@ def test_a_dump_spells_out_every_key(minimal: Path, tmp_path: Path) -> None:
         ),
         (f"seed={2**63}", rf"seed must be less than or equal to {2**63 - 1}, got {2**63} \(.*run\.toml\)"),
         (
-            "retrain.sure_background=0.9",
-            r"retrain\.sure_background must be below sure_foreground = 0\.35, got 0\.9 \(.*run\.toml\)\. Lower it",
+            "retrain.sure_common=0.9",
+            r"retrain\.sure_common must be below sure_rare = 0\.35, got 0\.9 \(.*run\.toml\)\. Lower it",
         ),
         (
             "retrain.n_rounds=1000",

@@ -314,7 +314,7 @@ def train_cyclegan(
     if source.crop_size_px < smallest:
         raise ImageError(
             f"training crops must be at least {smallest} px wide for {settings.discriminator_n_layers} discriminator "
-            f"layers, got {source.crop_size_px} px. Use larger frames, or lower stylizer.discriminator_n_layers."
+            f"layers, got {source.crop_size_px} px. Use larger frames, or lower discriminator_n_layers."
         )
     with seeded(seed):
         gan = build_cyclegan(len(images_a[0]), settings, device, len(images_a[0]) + 1 if loop else None)

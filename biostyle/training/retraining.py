@@ -1,4 +1,4 @@
-"""Adapt a segmenter itself: train it on annotated images of A in B's look, and on what its teacher is sure of in B."""
+"""Adapt a segmenter itself: train it on annotated images of A and on what its teacher is sure of in B."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class RetrainSettings(SessionSettings):
         Training frames of B, evenly spaced, that the teacher labels; their masks are not looked at.
     n_rounds : int
         How often the labels are made: by the teacher first, then by the network itself.
-    sure_background, sure_foreground : float
-        Foreground probabilities up to which a pixel becomes background, and from which on it becomes foreground; between
-        them it is not annotated.
+    sure_common, sure_rare : float
+        Probabilities of the rarer of foreground and background up to which a pixel counts as the commoner one, and from
+        which on as the rarer one; between them it is not annotated. Both are below a half, because away from home a
+        segmenter misses what is rare more often than it invents it.
     largest_weight : float
-        How much more a foreground pixel may weigh than one of the background, where there are fewer of them: away from
-        home a segmenter misses parts of objects more often than it invents them.
+        How much more a pixel of the rarer one may weigh.
     share_a : float
         Share of a batch that comes from A.
     crop_size_px : int
@@ -57,8 +57,8 @@ class RetrainSettings(SessionSettings):
     n_steps: int = Field(300, ge=1)
     n_frames: int = Field(8, ge=1)
     n_rounds: int = Field(1, ge=1)
-    sure_background: float = Field(0.15, ge=0, le=1)
-    sure_foreground: float = Field(0.35, ge=0, le=1)
+    sure_common: float = Field(0.15, ge=0, le=1)
+    sure_rare: float = Field(0.35, ge=0, le=1)
     largest_weight: float = Field(10.0, ge=1)
     share_a: float = Field(0.5, ge=0, lt=1)
     crop_size_px: int = Field(192, ge=16)
@@ -72,10 +72,9 @@ class RetrainSettings(SessionSettings):
     @model_validator(mode="after")
     def _has_a_step_for_each_round(self) -> RetrainSettings:
         """Refuse more rounds than steps, and probabilities that are both."""
-        if self.sure_background >= self.sure_foreground:
+        if self.sure_common >= self.sure_rare:
             raise ValueError(
-                f"sure_background must be below sure_foreground = {self.sure_foreground}, got {self.sure_background}. "
-                "Lower it."
+                f"sure_common must be below sure_rare = {self.sure_rare}, got {self.sure_common}. Lower it."
             )
         if self.n_rounds > self.n_steps:
             raise ValueError(
@@ -101,6 +100,8 @@ class PseudoLabels:
         self, images: list[torch.Tensor], probs: list[torch.Tensor], settings: RetrainSettings
     ) -> None:
         self.images, self.settings = images, settings
+        n_foreground = sum(int((frame > 0.5).sum()) for frame in probs)
+        self.foreground_is_rare = 2 * n_foreground <= sum(frame.numel() for frame in probs)
         self.masks = [self._label(frame) for frame in probs]
 
     def renew(self, segmenter: nn.Module) -> None:
@@ -139,8 +140,10 @@ class PseudoLabels:
     def _label(self, probs: torch.Tensor) -> torch.Tensor:
         """Background, foreground, or not annotated."""
         mask = torch.full_like(probs, NOT_ANNOTATED, dtype=torch.uint8)
-        mask[probs <= self.settings.sure_background] = 0
-        mask[probs >= self.settings.sure_foreground] = 1
+        rare = 1 if self.foreground_is_rare else 0
+        of_rare = probs if rare else 1 - probs
+        mask[of_rare <= self.settings.sure_common] = 1 - rare
+        mask[of_rare >= self.settings.sure_rare] = rare
         return mask
 
 
@@ -182,7 +185,7 @@ def retrain(
     segmenter : Module
         S_A, a Segmenter with trainable weights; it is copied.
     annotated_a : (list of Tensor of shape (C, H, W), list of Tensor of shape (H, W))
-        Frames of A in B's look, in [0, 1], and their masks, uint8.
+        Frames of A, as they are or rendered like B, in [0, 1], and their masks, uint8.
     taught_b : (list of Tensor of shape (C, H, W), list of Tensor of shape (H, W))
         Frames of B in [0, 1], and the teacher's foreground probabilities for them.
     settings : RetrainSettings

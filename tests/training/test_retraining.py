@@ -283,10 +283,10 @@ def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path: Path) -> None:
     ("wrong", "match"),
     [
         (
-            {"sure_background": 0.4},
-            r"sure_background must be below sure_foreground = 0\.35, got 0\.4\. Lower it",
+            {"sure_common": 0.4},
+            r"sure_common must be below sure_rare = 0\.35, got 0\.4\. Lower it",
         ),
-        ({"sure_background": 0.5, "sure_foreground": 0.5}, r"below sure_foreground = 0\.5, got 0\.5\."),
+        ({"sure_common": 0.5, "sure_rare": 0.5}, r"below sure_rare = 0\.5, got 0\.5\."),
         ({"n_steps": 2, "n_rounds": 3}, r"n_rounds must be at most n_steps = 2, got 3\. Lower it or train"),
         ({"largest_weight": 0.5}, r"largest_weight\n.*greater than or equal to 1.*input_value=0\.5"),
         ({"share_a": 1.0}, r"share_a\n.*less than 1.*input_value=1\.0"),
