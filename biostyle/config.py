@@ -20,7 +20,7 @@ from biostyle.data.splits import SplitSettings
 from biostyle.errors import ConfigError
 from biostyle.matching.grid import GridSettings
 from biostyle.metrics.structure import FlagSettings
-from biostyle.training.cyclegan import StylizerSettings
+from biostyle.training.cyclegan import InTheLoopSettings, StylizerSettings
 from biostyle.training.retraining import RetrainSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import did_you_mean, explain
@@ -89,7 +89,7 @@ class RaceSettings(BaseModel):
         Deterministic chains to try, the same for every domain.
     cyclegan : StylizerSettings
         The CycleGAN of the seed work, on frames as they are.
-    cyclegan_sa : StylizerSettings
+    cyclegan_sa : InTheLoopSettings
         The CycleGAN behind the best chain, with S_A in the loop.
     retrain : RetrainSettings
         S_B trained behind the best chain.
@@ -104,7 +104,7 @@ class RaceSettings(BaseModel):
     segmenter: SegmenterSettings = SegmenterSettings()
     matching: GridSettings = GridSettings()
     cyclegan: StylizerSettings = StylizerSettings()
-    cyclegan_sa: StylizerSettings = StylizerSettings(residual=True, decoder="resize", lambda_segmentation=1.0)
+    cyclegan_sa: InTheLoopSettings = InTheLoopSettings()
     retrain: RetrainSettings = RetrainSettings()
 
     @field_validator("candidates")

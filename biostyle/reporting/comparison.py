@@ -26,7 +26,8 @@ def compare_runs(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     dict
         ``schema``, ``pipeline``, ``runs`` (the names) and ``domains``. A domain has its ``reference``, ``n_scored`` and
         ``n_frames``; ``rows``, by row the ``mean``, ``sd`` (of the sample, None for one run), ``min``, ``max`` and ``n``
-        of the runs' mean F-scores, and of ``regret`` and ``gap_closed`` where they are there; and ``chosen`` and
+        of the runs' mean F-scores, and of ``regret`` and ``gap_closed`` where they are there; ``label_free``, the same of each
+        candidate's label-free score; and ``chosen`` and
         ``verdict``, one a run, None where nothing was chosen. A row counts the runs in which it is defined.
 
     Raises
@@ -105,11 +106,14 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
 def _compare_domain(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Summarise one domain over the runs."""
     rows: dict[str, list[float]] = {}
+    label_free: dict[str, list[float]] = {}
     for run in runs:
         scored = {name: run[name] for name in (BEFORE, AFTER, CEILING) if name in run}
         scored |= {name: row for name, row in run.get("candidates", {}).items() if name != BEFORE}
         for name, row in {**scored, **run["baselines"]}.items():
             rows.setdefault(name, []).append(row["f_score"])
+        for name, row in run.get("candidates", {}).items():
+            label_free.setdefault(name, []).append(row["label_free"])
         for name in ("regret", "gap_closed"):
             if name in run:
                 rows.setdefault(name, []).append(run[name])
@@ -120,6 +124,7 @@ def _compare_domain(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         **{key: runs[0][key] for key in _SAME},
         "rows": {name: _describe(rows[name]) for name in order if name in rows},
+        "label_free": {name: _describe(scores) for name, scores in label_free.items()},
         "chosen": [run.get("chosen") for run in runs],
         "verdict": [run.get("verdict") for run in runs],
     }

@@ -98,6 +98,14 @@ class StylizerSettings(SessionSettings):
     n_starts: int = Field(1, ge=1)
 
 
+class InTheLoopSettings(StylizerSettings):
+    """The same with the segmenter in the loop: other defaults for the decoder and for what ties translation to it."""
+
+    decoder: Literal["transpose", "resize"] = "resize"
+    residual: bool = True
+    lambda_segmentation: float = Field(1.0, ge=0)
+
+
 class CycleGAN(NamedTuple):
     """The four networks, named as in the paper's text: ``gen_ba`` maps B to A, ``disc_a`` judges images of A."""
 
