@@ -25,7 +25,7 @@ from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.matching.chain import MatchingChain
 from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
-from biostyle.selection import MARGIN, LabelFreeScore
+from biostyle.selection import MARGIN, RULE, Evidence, LabelFreeScore, concord, judge
 from biostyle.stages import match as stage
 from biostyle.stages.match import match
 from biostyle.stages.predict import predict, result_path
@@ -82,8 +82,9 @@ def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_pa
     out = search(prepared, tiny_run / "segmenter", tmp_path / "out")
     table = pd.read_csv(out / "chains.csv")
     measures = ["confidence", "agreement", "foreground_fraction", "label_free"]
-    assert list(table.columns) == ["chain", "chosen", *measures]
+    assert list(table.columns) == ["chain", "chosen", "round", *measures]
     assert len(table) == 2 * 2 * 2 - 1
+    assert (table["round"] == 2).all()  # a grid this small has finalists only
     assert table["label_free"].is_monotonic_decreasing
     chain, card = load_model(out / "chain")
     assert table["chosen"].sum() == 1
@@ -96,13 +97,56 @@ def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_pa
     assert card["training_data"] == {
         "prepared_b": fingerprint(prepared), "frames": ["SIM-B/01_t001", "SIM-B/01_t003"]
     }  # fmt: skip
-    assert set(read_record(out)["files"]) == {"chains.csv", "chain/model.json", "chain/model.safetensors"}
+    record = read_record(out)
+    assert record["request"]["settings"]["rule"] == RULE
+    assert set(record["files"]) == {
+        "chains.csv", "concord.json", "chain/model.json", "chain/model.safetensors"
+    }  # fmt: skip
+
+
+def test_every_chain_is_looked_at_once_and_only_the_finalists_on_all_frames(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def count(segmenter: nn.Module, images: list[np.ndarray], *rest: object) -> Evidence:
+        looks.append(len(images))
+        return judge(segmenter, images, *rest)
+
+    monkeypatch.setattr(stage, "judge", count)
+    grid = SMALL.model_copy(update={"n_finalists": 3})
+    out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out", grid)
+    assert looks == [1] * 7 + [2] * 3
+    table = pd.read_csv(out / "chains.csv")
+    assert list(table["round"]) == [2] * 3 + [1] * 4
+    assert table["chain"].is_unique
+    assert table["label_free"][:3].is_monotonic_decreasing
+    assert table["chosen"][:3].sum() == table["chosen"].sum() == 1
+
+
+def test_the_concord_of_the_best_chains_is_kept(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked: list[list[float]] = []
+
+    def remember(ranking: list[Evidence]) -> float:
+        ranked.append([found.score.value for found in ranking])
+        return concord(ranking)
+
+    monkeypatch.setattr(stage, "concord", remember)
+    out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
+    found = json.loads((out / "concord.json").read_text())
+    assert list(found) == ["concord"]
+    assert 0 <= found["concord"] <= 1
+    assert ranked[0] == sorted(ranked[0], reverse=True)
+    assert ranked[0] == pytest.approx(list(pd.read_csv(out / "chains.csv")["label_free"]))
 
 
 def test_of_chains_that_cannot_be_told_apart_the_one_that_changes_least_is_kept(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "score_on", lambda *_: LabelFreeScore(0.9, 0.9, 0.2))
+    everywhere = Evidence(LabelFreeScore(0.9, 0.9, 0.2), (torch.ones(1, 1, dtype=torch.bool),))
+    monkeypatch.setattr(stage, "judge", lambda *_: everywhere)
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
     table = pd.read_csv(out / "chains.csv")
     assert list(table.loc[table["chosen"], "chain"]) == ["x1 square_root"]
@@ -142,7 +186,7 @@ def test_masks_come_back_on_bs_own_grid(scale: float, tiny_run: Path, tmp_path: 
         prepared,
         tmp_path / "masks",
         segmenter=segmenter,
-        stylizer=matched,
+        candidate=matched,
         device="cpu",
         options=BuildOptions(),
     )

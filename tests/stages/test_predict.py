@@ -1,9 +1,12 @@
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from biostyle.adapted_model import load_adapted
 from biostyle.artifacts import BuildOptions
 from biostyle.checkpoints import load_model
 from biostyle.data.prepare import DomainSettings
@@ -11,6 +14,7 @@ from biostyle.data.prepared import load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import SplitSettings
 from biostyle.errors import CheckpointError, ChecksumError, SplitError
+from biostyle.inference import segment_frame
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.stages.predict import predict, result_path
@@ -23,7 +27,7 @@ from tests.simulated import write_tiny_challenge
 def test_a_prediction_is_the_composition_of_both_networks(tiny_run: Path) -> None:
     domain = load_prepared(tiny_run / "prepared" / "zeiss")
     segmenter, card = load_model(tiny_run / "segmenter")
-    gen_ba, _ = load_model(tiny_run / "stylizer" / "zeiss" / "gen_ba")
+    gen_ba, _ = load_model(tiny_run / "candidates" / "zeiss" / "cyclegan" / "gen_ba")
     preprocessing = Preprocessing.model_validate(card["preprocessing"])
     row = domain.frames("test")[1]
     batch = preprocessing.image_batch(domain.read_image(row))
@@ -82,7 +86,41 @@ def test_a_test_frame_in_the_training_set_is_refused(tmp_path: Path) -> None:
     assert len(list(out.glob("01_RES/*.tif"))) == 8
 
 
-def test_a_stylizer_must_have_the_segmenters_preprocessing(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_candidate_of_any_kind_is_predicted_with_as_it_was_put_together(tiny_run: Path) -> None:
+    domain = load_prepared(tiny_run / "prepared" / "zeiss")
+    row = domain.frames("test")[0]
+    for name in ("matching", "cyclegan", "cyclegan_sa", "retrain"):
+        predictions = tiny_run / "predictions" / "zeiss" / name
+        adapted = load_adapted(tiny_run / "candidates" / "zeiss" / name, tiny_run / "segmenter")
+        expected = segment_frame(
+            adapted.segmenter, domain.read_image(row), adapted.preprocessing, torch.device("cpu")
+        )
+        assert np.array_equal(labels_to_mask(read_labels(result_path(predictions, row))), expected), name
+        assert len(list((predictions / "stylized").iterdir())) == 3
+    assert not (tiny_run / "predictions" / "zeiss" / "before" / "stylized").exists()
+
+
+def test_frames_a_candidate_was_trained_on_are_not_to_be_scored(run_copy: Path, tmp_path: Path) -> None:
+    """Every part says what it was made from, the segmenter as well as what stands before it."""
+    candidate = run_copy / "candidates" / "zeiss" / "retrain"
+    card = candidate / "segmenter" / "model.json"
+    said = json.loads(card.read_text())
+    assert {"SIM-A/01_t000", "SIM-B/01_t001"} <= set(said["training_data"]["frames"])
+    said["training_data"]["frames"].append("SIM-B/01_t006")
+    card.write_text(json.dumps(said))
+    (candidate / "artifact.json").unlink()
+    with pytest.raises(SplitError, match=r"got 1 shared: SIM-B/01_t006\."):
+        predict(
+            run_copy / "prepared" / "zeiss",
+            tmp_path / "masks",
+            segmenter=run_copy / "segmenter",
+            candidate=candidate,
+            device="cpu",
+            options=BuildOptions(),
+        )
+
+
+def test_a_candidate_must_have_the_segmenters_preprocessing(tiny_run: Path, tmp_path: Path) -> None:
     segmenter = train_segmenter(
         tiny_run / "prepared" / "nikon",
         tmp_path / "segmenter",
@@ -94,13 +132,13 @@ def test_a_stylizer_must_have_the_segmenters_preprocessing(tiny_run: Path, tmp_p
     )
     with pytest.raises(
         CheckpointError,
-        match=r"preprocessing .*low_percentile=2\.0.*but for its scale, got .*low_percentile=0\.5.*zeiss\)",
+        match=r"gen_ba must .*low_percentile=2\.0.*stands before, got .*low_percentile=0\.5.*zeiss/cyclegan\)",
     ):
         predict(
             tiny_run / "prepared" / "zeiss",
             tmp_path / "masks",
             segmenter=segmenter,
-            stylizer=tiny_run / "stylizer" / "zeiss",
+            candidate=tiny_run / "candidates" / "zeiss" / "cyclegan",
             device="cpu",
             options=BuildOptions(),
         )
