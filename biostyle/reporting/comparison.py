@@ -113,7 +113,8 @@ def _compare_domain(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for name, row in {**scored, **run["baselines"]}.items():
             rows.setdefault(name, []).append(row["f_score"])
         for name, row in run.get("candidates", {}).items():
-            label_free.setdefault(name, []).append(row["label_free"])
+            if "label_free" in row:
+                label_free.setdefault(name, []).append(row["label_free"])
         for name in ("regret", "gap_closed"):
             if name in run:
                 rows.setdefault(name, []).append(run[name])
