@@ -1,0 +1,194 @@
+"""S_B as a candidate: what it is made of, what it learned from, and its ceiling."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from biostyle.adapted_model import load_adapted
+from biostyle.artifacts import BuildOptions, fingerprint, read_record
+from biostyle.checkpoints import load_model
+from biostyle.data.datasets import read_images, read_masks
+from biostyle.data.prepare import DomainSettings
+from biostyle.data.prepared import PreparedDomain, load_prepared, spread
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.errors import ArtifactMismatchError, CheckpointError, SplitError
+from biostyle.matching.grid import GridSettings
+from biostyle.stages.match import match
+from biostyle.stages.prepare import prepare
+from biostyle.stages.retrain import retrain
+from biostyle.training import retraining
+from biostyle.training.retraining import RetrainSettings, foreground_probs
+from tests.simulated import TINY_SPLIT, read_tree
+
+SETTINGS = RetrainSettings(
+    n_steps=2, n_frames=3, crop_size_px=16, batch_size=2, log_every=1, sample_every=0, precision="float32"
+)
+
+
+def make(
+    tiny_run: Path,
+    out: Path,
+    settings: RetrainSettings = SETTINGS,
+    *,
+    prepared_b: Path | None = None,
+    teacher: Path | None = None,
+    renderer: Path | None = None,
+    supervised: bool = False,
+) -> Path:
+    """Retrain on the tiny run's domains, with its chain as the teacher."""
+    return retrain(
+        tiny_run / "prepared" / "nikon",
+        prepared_b or tiny_run / "prepared" / "zeiss",
+        tiny_run / "segmenter",
+        teacher or tiny_run / "candidates" / "zeiss" / "matching",
+        out,
+        settings,
+        renderer=renderer,
+        supervised=supervised,
+        seed=0,
+        device="cpu",
+        options=BuildOptions(),
+    )
+
+
+class Given:
+    """What the stage hands to the training."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        original = retraining.retrain
+
+        def remember(
+            segmenter: object, a: object, b: object, settings: RetrainSettings, **rest: object
+        ) -> object:
+            (self.images_a, self.masks_a), (self.images_b, self.probs), self.settings = a, b, settings
+            return original(segmenter, a, b, settings, **rest)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(retraining, "retrain", remember)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Given:
+    return Given(monkeypatch)
+
+
+def equal(found: list[torch.Tensor], expected: list[torch.Tensor]) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_s_b_stands_behind_its_teacher_s_chain(tiny_run: Path, tmp_path: Path) -> None:
+    before = read_tree(tiny_run / "segmenter")
+    out = make(tiny_run, tmp_path / "out")
+    assert read_tree(tiny_run / "segmenter") == before
+    assert {path.name for path in out.iterdir()} == {"artifact.json", "chain", "segmenter", "history.csv"}
+    chain, _ = load_model(tiny_run / "candidates" / "zeiss" / "matching" / "chain")
+    network, card = load_model(out / "segmenter")
+    images = torch.rand(1, 1, 32, 32)
+    adapted = load_adapted(out)  # with a segmenter of its own it needs no other
+    assert torch.equal(adapted.segmenter(images), network(chain(images)))
+    assert card["training_data"]["prepared_b"] == fingerprint(tiny_run / "prepared" / "zeiss")
+    seen = set(card["training_data"]["frames"])
+    all_a, all_b = ({f"{folder}/01_t{number:03d}" for number in range(4)} for folder in ("SIM-A", "SIM-B"))
+    assert all_a | set(spread(sorted(all_b), 3)) <= seen <= all_a | all_b
+
+
+def test_the_teacher_labels_what_the_chain_shows(tiny_run: Path, tmp_path: Path, given: Given) -> None:
+    make(tiny_run, tmp_path / "out")
+    domain_a, domain_b = (load_prepared(tiny_run / "prepared" / name) for name in ("nikon", "zeiss"))
+    teacher = load_adapted(tiny_run / "candidates" / "zeiss" / "matching", tiny_run / "segmenter")
+    _, card = load_model(tiny_run / "segmenter")
+    preprocessing = Preprocessing.model_validate(card["preprocessing"])
+    rows_a, rows_b = domain_a.frames("train"), spread(domain_b.frames("train"), 3)
+    frames = read_images(domain_b, rows_b, teacher.preprocessing)
+    assert equal(given.images_a, read_images(domain_a, rows_a, preprocessing))
+    assert equal(given.masks_a, read_masks(domain_a, rows_a, preprocessing))
+    assert teacher.stylizer is not None
+    assert equal(given.images_b, [teacher.stylizer(frame[None])[0] for frame in frames])
+    assert equal(given.probs, [foreground_probs(teacher.segmenter, frame[None])[0, 0] for frame in frames])
+
+
+def test_frames_of_a_in_b_s_look_are_trained_on_beside_those_as_they_are(
+    tiny_run: Path, tmp_path: Path, given: Given
+) -> None:
+    renderer = tiny_run / "candidates" / "zeiss" / "cyclegan_sa"
+    out = make(tiny_run, tmp_path / "out", renderer=renderer)
+    generator, card = load_model(renderer / "gen_ab")
+    n = len(given.images_a) // 2
+    assert n == 4
+    assert equal(given.images_a[n:], [generator(image[None])[0] for image in given.images_a[:n]])
+    assert equal(given.masks_a[n:], given.masks_a[:n])
+    _, of_s_b = load_model(out / "segmenter")
+    assert set(card["training_data"]["frames"]) <= set(of_s_b["training_data"]["frames"])
+    assert "renderer" in read_record(out)["request"]["inputs"]
+    assert "renderer" not in read_record(make(tiny_run, tmp_path / "without"))["request"]["inputs"]
+
+
+def test_s_b_works_at_the_scale_of_its_chain(tiny_run: Path, tmp_path: Path, given: Given) -> None:
+    teacher = match(
+        tiny_run / "prepared" / "zeiss",
+        tiny_run / "segmenter",
+        tmp_path / "teacher",
+        GridSettings(scales=(0.5,), tones=("linear",), n_frames=1),
+        device="cpu",
+        options=BuildOptions(),
+    )
+    out = make(tiny_run, tmp_path / "out", teacher=teacher)
+    assert given.images_a[0].shape == (1, 72, 80)
+    assert given.images_b[0].shape == (1, 36, 40)
+    assert given.probs[0].shape == (36, 40)
+    assert load_adapted(out).preprocessing.working_scale == 0.5
+
+
+def test_masks_of_b_are_not_looked_at(
+    tiny_data: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    shutil.rmtree(data / "SIM-B" / "01_ST")
+    settings = DomainSettings(folder="SIM-B", title="ZEISS")
+    bare = prepare(data, tmp_path / "bare", settings, TINY_SPLIT, annotated=False, options=BuildOptions())
+    read: list[str] = []
+    original = PreparedDomain.read_truth
+
+    def remember(self: PreparedDomain, *arguments: object) -> object:
+        read.append(self.folder)
+        return original(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PreparedDomain, "read_truth", remember)
+    with_masks, without = (
+        make(tiny_run, tmp_path / "with"),
+        make(tiny_run, tmp_path / "without", prepared_b=bare),
+    )
+    assert set(read) == {"SIM-A"}
+    first, second = ((out / "segmenter" / "model.safetensors").read_bytes() for out in (with_masks, without))
+    assert first == second
+    with pytest.raises(SplitError, match="at least one frame, got 0"):
+        make(tiny_run, tmp_path / "ceiling", prepared_b=bare, supervised=True)
+
+
+def test_the_ceiling_learns_from_the_true_masks_and_from_nothing_else(
+    tiny_run: Path, tmp_path: Path, given: Given
+) -> None:
+    settings = SETTINGS.model_copy(update={"n_rounds": 2})
+    out = make(tiny_run, tmp_path / "out", settings, supervised=True)
+    assert (given.settings.share_a, given.settings.n_rounds) == (0, 1)
+    domain = load_prepared(tiny_run / "prepared" / "zeiss")
+    truth = [torch.from_numpy(domain.read_truth(row)[0]) for row in spread(domain.frames("train"), 3)]
+    assert equal(given.probs, [mask.float() for mask in truth])
+    assert read_record(out)["request"]["settings"]["supervised"] is True
+
+
+def test_a_teacher_without_a_chain_is_refused(tiny_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"got no model\.json \(.*cyclegan/chain\)"):
+        make(tiny_run, tmp_path / "out", teacher=tiny_run / "candidates" / "zeiss" / "cyclegan")
+    assert not (tmp_path / "out").exists()
+
+
+def test_is_made_once_and_refuses_other_settings(tiny_run: Path, tmp_path: Path) -> None:
+    made = (make(tiny_run, tmp_path / "out") / "artifact.json").stat().st_mtime_ns
+    quiet = SETTINGS.model_copy(update={"log_every": 2, "checkpoint_every": 1})
+    assert (make(tiny_run, tmp_path / "out", quiet) / "artifact.json").stat().st_mtime_ns == made
+    with pytest.raises(ArtifactMismatchError, match=r"differ in \['supervised', 'training\.share_a'\]"):
+        make(tiny_run, tmp_path / "out", supervised=True)
