@@ -6,5 +6,19 @@ Importing this package is cheap: nothing heavy is loaded until a submodule is as
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from biostyle.application import load
 
 __version__ = version("biostyle")
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is heavy when it is asked for."""
+    if name == "load":
+        from biostyle.application import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

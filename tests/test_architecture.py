@@ -21,6 +21,7 @@ LAYERS = (
     {"checkpoints", "adaptation", "devices"},
     {"adapted_model", "training", "inference", "selection", "reporting"},
     {"config", "artifacts"},
+    {"application"},
     {"stages"},
     {"pipelines"},
     {"cli"},
