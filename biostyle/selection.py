@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from biostyle.data.preprocessing import Preprocessing, resize
+from biostyle.devices import autocast
 from biostyle.types import NDArray
 
 Verdict = Literal["adopt", "adopt with care", "don't adapt"]
@@ -154,9 +155,10 @@ def judge(
     confidences, agreements, fractions, masks = [], [], [], []
     for image in images:
         batch = preprocessing.image_batch(image).to(device)
-        probs = _foreground(segmenter, batch)
+        with autocast(device):
+            probs = _foreground(segmenter, batch)
+            turned = torch.rot90(_foreground(segmenter, torch.rot90(batch, 1, (-2, -1))), -1, (-2, -1))
         mask = (probs > 0.5).float()
-        turned = torch.rot90(_foreground(segmenter, torch.rot90(batch, 1, (-2, -1))), -1, (-2, -1))
         fractions.append(float(mask.mean()))
         telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
         confidences.append(_dice(probs, mask) if telling else 0.0)
@@ -311,7 +313,7 @@ def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) ->
 
 def _foreground(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Probability of not being background, shape (N, 1, H, W)."""
-    return 1 - segmenter(images).softmax(dim=1)[:, :1]
+    return 1 - segmenter(images).float().softmax(dim=1)[:, :1]
 
 
 def _dice(probs: torch.Tensor, mask: torch.Tensor) -> float:
