@@ -32,7 +32,7 @@ TRUSTED, SURE = 0.92, 0.95
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
 MARGIN = 0.005
 # The five best chains must agree this well with one another, as a mean Dice coefficient.
-CONCORD, N_IN_CONCORD = 0.8, 5
+CONCORD, N_IN_CONCORD = 0.7, 5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
