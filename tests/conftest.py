@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,6 +15,9 @@ from click.testing import CliRunner, Result
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.simulated import TINY_CONFIG, write_tiny_challenge
+
+if TYPE_CHECKING:
+    from tests.trained import Trained
 
 Invoke = Callable[..., Result]
 
@@ -68,6 +72,14 @@ def tiny_run(tiny_data: Path, tiny_config: Path, biostyle: Invoke) -> Path:
     result = biostyle("run", "cell-tracking", "--config", tiny_config, "--data-root", tiny_data, "--out", out)
     assert result.exit_code == 0, result.output
     return out
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A segmenter that knows simulated domain A well; only for slow tests."""
+    from tests.trained import train_well
+
+    return train_well(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture

@@ -10,20 +10,26 @@ import pytest
 import torch
 from torch import nn
 
+from biostyle import adapted_model
+from biostyle.adapted_model import load_adapted
 from biostyle.artifacts import BuildOptions
 from biostyle.checkpoints import load_model, save_model
 from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared
 from biostyle.data.preprocessing import Preprocessing
-from biostyle.errors import CheckpointError, ConfigError
+from biostyle.errors import ConfigError
 from biostyle.matching.chain import MatchingChain
+from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
+from biostyle.models.residual_generator import ResidualGenerator
+from biostyle.models.unet import UNet
+from biostyle.selection import Choice, LabelFreeScore, choose, judge
 from biostyle.stages import select as stage
-from biostyle.stages.match import score_on
-from biostyle.stages.predict import load_stylizer
+from biostyle.stages.match import match
 from biostyle.stages.prepare import prepare
 from biostyle.stages.select import chosen_candidate, read_choice, select
 from tests.simulated import TINY_SPLIT
+from tests.trained import Trained
 
 
 class Sure(nn.Module):
@@ -39,12 +45,25 @@ class Sure(nn.Module):
         return torch.cat([torch.zeros_like(images), gain * (images - mean)], dim=1)
 
 
-def race(tiny_run: Path, out: Path, *, prepared: Path | None = None, **stylizers: Path) -> Path:
+def candidates_of(tiny_run: Path, *names: str) -> dict[str, Path]:
+    return {
+        name: tiny_run / "candidates" / "zeiss" / name
+        for name in names or ("matching", "cyclegan", "retrain")
+    }
+
+
+def race(
+    tiny_run: Path,
+    out: Path,
+    candidates: dict[str, Path] | None = None,
+    *,
+    prepared: Path | None = None,
+) -> Path:
     return select(
+        tiny_run / "prepared" / "nikon",
         prepared or tiny_run / "prepared" / "zeiss",
         tiny_run / "segmenter",
-        stylizers
-        or {"matching": tiny_run / "matching" / "zeiss", "cyclegan": tiny_run / "stylizer" / "zeiss"},
+        candidates or candidates_of(tiny_run),
         out,
         n_frames=2,
         device="cpu",
@@ -52,17 +71,32 @@ def race(tiny_run: Path, out: Path, *, prepared: Path | None = None, **stylizers
     )
 
 
-def test_every_candidate_and_the_unchanged_frames_are_scored_alike(tiny_run: Path, tmp_path: Path) -> None:
+def candidate_of(directory: Path, part: str, model: nn.Module, like: Path) -> Path:
+    """A candidate directory with one model of the preprocessing of another."""
+    _, card = load_model(like)
+    save_model(
+        directory / part,
+        model,
+        preprocessing=card["preprocessing"],
+        training_data={"frames": ["SIM-B/01_t001"]},
+    )
+    return directory
+
+
+def test_every_candidate_and_the_unchanged_frames_are_judged_alike(tiny_run: Path, tmp_path: Path) -> None:
     choice = read_choice(race(tiny_run, tmp_path / "out"))
-    assert set(choice) == {"chosen", "verdict", "reason", "n_frames", "candidates"}
-    assert set(choice["candidates"]) == {"before", "matching", "cyclegan"}
-    assert choice["n_frames"] == 2
+    assert set(choice) == {"chosen", "verdict", "reason", "n_frames", "candidates", "left_out"}
+    assert list(choice["candidates"]) == ["before", "cyclegan", "matching", "retrain"]  # as JSON sorts them
+    assert (choice["n_frames"], choice["left_out"]) == (2, {})
     domain = load_prepared(tiny_run / "prepared" / "zeiss")
-    model, card = load_model(tiny_run / "segmenter")
-    rows = domain.frames("train")[1::2]
-    preprocessing = Preprocessing.model_validate(card["preprocessing"])
-    before = score_on(model, domain, rows, preprocessing, torch.device("cpu"))
-    assert choice["candidates"]["before"] == {**vars(before), "label_free": before.value}
+    images = [domain.read_image(row) for row in domain.frames("train")[1::2]]
+    for name, candidate in {"before": None, **candidates_of(tiny_run)}.items():
+        adapted = load_adapted(candidate, tiny_run / "segmenter")
+        score = judge(adapted.segmenter, images, adapted.preprocessing, torch.device("cpu")).score
+        found = choice["candidates"][name]
+        assert found["label_free"] == score.value
+        assert {key: found[key] for key in vars(score)} == vars(score)
+        assert ("kept" in found) == (name in ("cyclegan", "retrain"))  # the learned ones
 
 
 @pytest.mark.parametrize("inverted_is_known", [False, True])
@@ -73,14 +107,17 @@ def test_the_candidate_that_the_segmenter_understands_wins(
     _, card = load_model(tiny_run / "segmenter")
     preprocessing = Preprocessing.model_validate(card["preprocessing"])
     bright = bool(preprocessing.image_batch(domain.read_image(domain.frames("train")[1])).mean() > 0.5)
-    monkeypatch.setattr(stage, "load_model", lambda _: (Sure(bright != inverted_is_known), card))
-    save_model(
-        tmp_path / "inverted" / "chain",
-        MatchingChain([Polarity()]),
-        preprocessing=card["preprocessing"],
-        training_data={"frames": []},
+    original = adapted_model.load_model
+    sure = Sure(bright != inverted_is_known)
+    monkeypatch.setattr(
+        adapted_model,
+        "load_model",
+        lambda path: (sure, card) if path.name == "segmenter" else original(path),
     )
-    out = race(tiny_run, tmp_path / "out", inverted=tmp_path / "inverted")
+    inverted = candidate_of(
+        tmp_path / "inverted", "chain", MatchingChain([Polarity()]), tiny_run / "segmenter"
+    )
+    out = race(tiny_run, tmp_path / "out", {"inverted": inverted})
     assert chosen_candidate(out) == ("inverted" if inverted_is_known else "before")
     assert (read_choice(out)["verdict"] == "don't adapt") == (not inverted_is_known)
 
@@ -105,8 +142,8 @@ def test_masks_of_b_are_never_looked_at(
 
 
 def test_the_order_of_the_candidates_decides_a_tie(tiny_run: Path, tmp_path: Path) -> None:
-    matching = tiny_run / "matching" / "zeiss"
-    choice = read_choice(race(tiny_run, tmp_path / "out", simple=matching, elaborate=matching))
+    matching = tiny_run / "candidates" / "zeiss" / "matching"
+    choice = read_choice(race(tiny_run, tmp_path / "out", {"simple": matching, "elaborate": matching}))
     assert choice["candidates"]["simple"] == choice["candidates"]["elaborate"]
     assert choice["chosen"] != "elaborate"
 
@@ -122,30 +159,112 @@ def test_test_frames_play_no_part(tiny_run: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(PreparedDomain, "read_image", remember)
     race(tiny_run, tmp_path / "out")
     assert set(read) == {"train"}
-    assert len(read) == 3 * 2
+    assert len(read) == (1 + 4) * 2  # S_A at home, and the unchanged frames and three candidates
 
 
-@pytest.mark.parametrize("name", ["before", "segmenter", "prepared_b"])
+def test_s_a_at_home_is_judged_on_frames_of_a(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+
+    def remember(evidence: object, at_home: LabelFreeScore, found_concord: float) -> Choice:
+        given.extend([at_home, found_concord])
+        return choose(evidence, at_home, found_concord)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "choose", remember)
+    race(tiny_run, tmp_path / "out")
+    domain, home = load_prepared(tiny_run / "prepared" / "nikon"), load_adapted(None, tiny_run / "segmenter")
+    images = [domain.read_image(row) for row in domain.frames("train")[1::2]]
+    score = judge(home.segmenter, images, home.preprocessing, torch.device("cpu")).score
+    concord = json.loads((tiny_run / "candidates" / "zeiss" / "matching" / "concord.json").read_text())
+    assert given == [score, concord["concord"]]
+
+
+@pytest.mark.parametrize(("others", "expected"), [([], 1.0), ([0.7], 0.7), ([0.9, 0.3], 0.3)])
+def test_the_smallest_concord_counts(
+    others: list[float],
+    expected: float,
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    candidates = candidates_of(tiny_run, "cyclegan")
+    for number, concord in enumerate(others):
+        candidates[f"grid{number}"] = candidate_of(
+            tmp_path / f"grid{number}", "chain", MatchingChain([Polarity()]), tiny_run / "segmenter"
+        )
+        (tmp_path / f"grid{number}" / "concord.json").write_text(json.dumps({"concord": concord}))
+    given: list[float] = []
+
+    def remember(evidence: object, at_home: object, found_concord: float) -> Choice:
+        given.append(found_concord)
+        return choose(evidence, at_home, found_concord)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "choose", remember)
+    race(tiny_run, tmp_path / "out", candidates)
+    assert given == [expected]
+
+
+@pytest.mark.parametrize(("part", "learned"), [("chain", False), ("gen_ba", True), ("segmenter", True)])
+def test_a_candidate_is_learned_if_a_part_of_it_was_trained_on_b(
+    part: str, learned: bool, tiny_run: Path, tmp_path: Path
+) -> None:
+    models = {
+        "chain": MatchingChain([Polarity()]),
+        "gen_ba": ResidualGenerator(1, 2, 1),
+        "segmenter": UNet(n_filters=2, depth=1),
+    }
+    candidate = candidate_of(tmp_path / "candidate", part, models[part], tiny_run / "segmenter")
+    choice = read_choice(race(tiny_run, tmp_path / "out", {"mine": candidate}))
+    assert ("kept" in choice["candidates"]["mine"]) == learned
+    if part == "gen_ba":  # it begins by changing nothing
+        assert choice["candidates"]["mine"]["kept"] == 1
+        assert choice["candidates"]["mine"]["label_free"] == choice["candidates"]["before"]["label_free"]
+
+
+def test_a_candidate_that_gave_up_is_left_out_with_its_reason(tiny_run: Path, tmp_path: Path) -> None:
+    for name, content in (("rang", '{"starts": 2, "reason": "It rang."}'), ("silent", None)):
+        (tmp_path / name).mkdir()
+        if content:
+            (tmp_path / name / "alarm.json").write_text(content)
+    candidates = candidates_of(tiny_run, "matching") | {name: tmp_path / name for name in ("rang", "silent")}
+    choice = read_choice(race(tiny_run, tmp_path / "out", candidates))
+    assert choice["left_out"] == {"rang": "It rang.", "silent": "nothing usable was made"}
+    assert set(choice["candidates"]) == {"before", "matching"}
+
+
+@pytest.mark.parametrize("name", ["before", "segmenter", "prepared_a", "prepared_b"])
 def test_a_name_that_is_taken_is_refused(name: str, tiny_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=rf"a name of its own, got '{name}' \(.*matching/zeiss\)"):
-        race(tiny_run, tmp_path / "out", **{name: tiny_run / "matching" / "zeiss"})
+    matching = tiny_run / "candidates" / "zeiss" / "matching"
+    with pytest.raises(ConfigError, match=rf"a name of its own, got '{name}' \(.*zeiss/matching\)"):
+        race(tiny_run, tmp_path / "out", {name: matching})
     assert not (tmp_path / "out").exists()
-
-
-def test_a_directory_without_stylizer_is_refused(tiny_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"got no model\.json \(.*segmenter/gen_ba\)"):
-        race(tiny_run, tmp_path / "out", wrong=tiny_run / "segmenter")
-
-
-def test_a_stylizer_directory_holds_a_chain_or_a_generator(tiny_run: Path) -> None:
-    for directory, kind in (("matching", "MatchingChain"), ("stylizer", "ResnetGenerator")):
-        stylizer, preprocessing, frames = load_stylizer(tiny_run / directory / "zeiss")
-        assert type(stylizer).__name__ == kind
-        assert isinstance(preprocessing, Preprocessing)
-        assert all(frame.startswith(("SIM-A/", "SIM-B/")) for frame in frames)
 
 
 def test_nothing_is_chosen_before_the_race(tiny_run: Path, tmp_path: Path) -> None:
     assert chosen_candidate(tmp_path / "nothing") == "before"
-    choice = json.loads((tiny_run / "choice" / "zeiss" / "choice.json").read_text())
-    assert chosen_candidate(tiny_run / "choice" / "zeiss") == choice["chosen"]
+    choice = tiny_run / "candidates" / "zeiss" / "choice"
+    assert chosen_candidate(choice) == json.loads((choice / "choice.json").read_text())["chosen"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["more of A", "noise", "empty frames", "another modality"])
+def test_no_harm_is_done(name: str, trained: Trained, tmp_path: Path) -> None:
+    """The whole grid, as in the shipped configuration but for the largest scales, finds nothing to adopt."""
+    prepared_b = trained.domain(name)
+    grid = GridSettings(scales=(0.5, 0.7, 1.0, 1.4, 2.0), n_frames=2, n_finalists=6)
+    options = BuildOptions()
+    matched = match(prepared_b, trained.segmenter, tmp_path / "matching", grid, device="cpu", options=options)
+    choice = read_choice(
+        select(
+            trained.prepared_a,
+            prepared_b,
+            trained.segmenter,
+            {"matching": matched},
+            tmp_path / "choice",
+            n_frames=2,
+            device="cpu",
+            options=options,
+        )
+    )
+    assert (choice["chosen"], choice["verdict"]) == ("before", "don't adapt"), choice["reason"]
