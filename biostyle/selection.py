@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -37,12 +37,12 @@ CONCORD, N_IN_CONCORD = 0.7, 5
 KEPT = 0.6
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
 AT_HOME = 0.01
-# All of the above, part of every request that depends on it.
-RULE = {
-    "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
+# All of the above, part of every request that depends on it: on the scores alone, or on the whole rule.
+SCORING: dict[str, Any] = {"fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "margin": MARGIN}
+RULE: dict[str, Any] = {
+    **SCORING,
     "trusted": TRUSTED,
     "sure": SURE,
-    "margin": MARGIN,
     "concord": CONCORD,
     "kept": KEPT,
     "at_home": AT_HOME,

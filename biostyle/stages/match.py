@@ -15,7 +15,7 @@ from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains
-from biostyle.selection import RULE, Evidence, best_candidate, concord, judge
+from biostyle.selection import SCORING, Evidence, best_candidate, concord, judge
 from biostyle.types import NDArray
 
 CONCORD = "concord.json"
@@ -116,7 +116,7 @@ def match(
         )
 
     inputs = {"prepared_b": prepared_b, "segmenter": segmenter}
-    build(out, "match", {**settings.model_dump(mode="json"), "rule": RULE}, inputs, work, options)
+    build(out, "match", {**settings.model_dump(mode="json"), "scoring": SCORING}, inputs, work, options)
     return out
 
 
