@@ -1,4 +1,4 @@
-"""A segmenter that knows its own domain well, and domains on which nothing is to be gained; all simulated."""
+"""A segmenter that knows its own domain well, and domains on which nothing, or much, is to be gained; all simulated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from biostyle.artifacts import BuildOptions
-from biostyle.data.prepare import DomainSettings
+from biostyle.data.prepare import DeriveSettings, DomainSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.sources.simulated import simulate_pair
 from biostyle.io.frames import write_frame
@@ -48,7 +48,7 @@ NOTHING_TO_GAIN = {"noise": _noise, "empty frames": _empty, "another modality": 
 
 @dataclass(frozen=True)
 class Trained:
-    """A segmenter that knows its own domain A well, and domains B on which nothing can be gained."""
+    """A segmenter that knows its own domain A well, and domains B on which nothing, or much, is to be gained."""
 
     root: Path
     prepared_a: Path
@@ -60,7 +60,8 @@ class Trained:
         if out.is_dir():
             return out
         data = self.root / "data" / name
-        if name == "more of A":
+        derive = DeriveSettings(invert=True, blur_sigma_px=1.0) if name == "inverted A" else None
+        if name in ("more of A", "inverted A"):
             simulate_pair(data, 1, TINY_FRAMES, SHAPE)
         else:
             rng = np.random.default_rng(0)
@@ -68,7 +69,7 @@ class Trained:
                 frame = np.clip(np.rint(NOTHING_TO_GAIN[name](rng)), 0, 255).astype(np.uint8)
                 (data / "SIM-A" / "01").mkdir(parents=True, exist_ok=True)
                 write_frame(data / "SIM-A" / "01" / f"t{number:03d}.tif", frame)
-        settings = DomainSettings(folder="SIM-A", title=name)
+        settings = DomainSettings(folder="SIM-A", title=name, derive=derive)
         return prepare(data, out, settings, TINY_SPLIT, annotated=False, options=BuildOptions())
 
 

@@ -238,6 +238,11 @@ def train_stylizer(
 @click.option(
     "--teacher", type=DIRECTORY, required=True, help="Directory made by match, whose masks are learned from."
 )
+@click.option(
+    "--renderer",
+    type=DIRECTORY,
+    help="Directory made by train-stylizer, which renders A in B's look to learn from too.",
+)
 @click.option("--supervised", is_flag=True, help="Learn from B's true masks instead: the ceiling.")
 @_out
 @_config
@@ -250,6 +255,7 @@ def retrain(
     prepared_b: Path,
     segmenter: Path,
     teacher: Path,
+    renderer: Path | None,
     supervised: bool,
     out: Path,
     config: str,
@@ -272,6 +278,7 @@ def retrain(
             teacher,
             out,
             settings.retrain,
+            renderer=renderer,
             supervised=supervised,
             seed=settings.seed,
             device=device or settings.device,

@@ -28,20 +28,31 @@ def test_the_verbs_chained_by_hand_give_the_bytes_of_run(
     }
     segmenter = call("train-segmenter", prepared["nikon"], *config, out="segmenter")
     models = ("--segmenter", segmenter)
-    matched = call("match", prepared["zeiss"], *models, *config, out="matching/zeiss")
-    stylizer = call("train-stylizer", prepared["nikon"], prepared["zeiss"], *config, out="stylizer/zeiss")
-    candidates = {"matching": matched, "cyclegan": stylizer}
+    domains = (prepared["nikon"], prepared["zeiss"])
+    made_in = "candidates/zeiss"
+    matched = call("match", prepared["zeiss"], *models, *config, out=f"{made_in}/matching")
+    behind = (*models, "--matching", matched)
+    translated = call("train-stylizer", *domains, *behind, *config, out=f"{made_in}/cyclegan_sa")
+    learning = (*models, "--teacher", matched, "--renderer", translated)
+    candidates = {
+        "matching": matched,
+        "cyclegan": call("train-stylizer", *domains, *config, out=f"{made_in}/cyclegan"),
+        "cyclegan_sa": translated,
+        "retrain": call("retrain", *domains, *learning, *config, out=f"{made_in}/retrain"),
+    }
     named = [word for name, path in candidates.items() for word in ("--candidate", f"{name}={path}")]
-    choice = call("select", prepared["zeiss"], *models, *named, *config, out="choice/zeiss")
+    choice = call("select", *domains, *models, *named, *config, out=f"{made_in}/choice")
     before = call("predict", prepared["zeiss"], *models, out="predictions/zeiss/before")
     predictions = {"before": before} | {
-        name: call("predict", prepared["zeiss"], *models, "--stylizer", path, out=f"predictions/zeiss/{name}")
+        name: call(
+            "predict", prepared["zeiss"], *models, "--candidate", path, out=f"predictions/zeiss/{name}"
+        )
         for name, path in candidates.items()
     }
     after = predictions[json.loads((choice / "choice.json").read_text())["chosen"]]
     made, expected = read_tree(tmp_path), read_tree(tiny_run)
     assert {path: expected[path] for path in made} == made
-    assert len(made) > 60
+    assert len(made) > 80
 
     truth = tmp_path / "truth"
     truth.mkdir()
@@ -121,14 +132,22 @@ def test_the_configured_device_is_used(
             ("train-stylizer", "nowhere", "nowhere"),
             "DataError: input must exist, got nothing there (nowhere)",
         ),
+        (
+            ("train-stylizer", "nowhere", "nowhere", "--segmenter", "nowhere", "--matching", "nowhere"),
+            "DataError: input must exist, got nothing there (nowhere)",
+        ),
+        (
+            ("retrain", "nowhere", "nowhere", "--segmenter", "nowhere", "--teacher", "nowhere"),
+            "DataError: input must exist, got nothing there (nowhere)",
+        ),
         (("predict", "nowhere", "--segmenter", "nowhere"), "got nothing there (nowhere)"),
         (("match", "nowhere", "--segmenter", "nowhere"), "got nothing there (nowhere)"),
         (
-            ("select", "nowhere", "--segmenter", "nowhere", "--candidate", "a=nowhere"),
+            ("select", "nowhere", "nowhere", "--segmenter", "nowhere", "--candidate", "a=nowhere"),
             "got nothing there (nowhere)",
         ),
         (
-            ("select", "nowhere", "--segmenter", "nowhere", "--candidate", "before=x"),
+            ("select", "nowhere", "nowhere", "--segmenter", "nowhere", "--candidate", "before=x"),
             "ConfigError: candidate must have a name of its own, got 'before' (x)",
         ),
         (
@@ -150,9 +169,10 @@ def test_what_is_not_there_is_named(
 def test_select_prints_the_choice(
     tiny_run: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path
 ) -> None:
-    candidate = f"matching={tiny_run / 'matching' / 'zeiss'}"
+    candidate = f"matching={tiny_run / 'candidates' / 'zeiss' / 'matching'}"
+    domains = (tiny_run / "prepared" / name for name in ("nikon", "zeiss"))
     models = ("--segmenter", tiny_run / "segmenter", "--candidate", candidate, "--config", tiny_config)
-    result = biostyle("select", tiny_run / "prepared" / "zeiss", *models, "-o", tmp_path / "out")
+    result = biostyle("select", *domains, *models, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     choice = json.loads((tmp_path / "out" / "choice.json").read_text())
     first, second = result.stdout.splitlines()
@@ -163,12 +183,41 @@ def test_select_prints_the_choice(
 @pytest.mark.parametrize("wrong", [("a",), ("a=",), ("=b",), ("a=b", "a=c")])
 def test_a_candidate_has_a_name_and_a_directory(wrong: tuple[str, ...], biostyle: Invoke) -> None:
     named = [word for text in wrong for word in ("--candidate", text)]
-    result = biostyle("select", "x", "--segmenter", "y", *named, "-o", "z")
+    result = biostyle("select", "x", "x", "--segmenter", "y", *named, "-o", "z")
     assert result.exit_code == 2
     assert f"got '{wrong[-1]}'" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [("predict",), ("predict", "x", "-o", "y"), ("fetch",), ("prepare",)])
+@pytest.mark.parametrize("alone", ["--segmenter", "--matching"])
+def test_s_a_comes_into_the_loop_behind_a_chain_only(alone: str, biostyle: Invoke) -> None:
+    result = biostyle("train-stylizer", "x", "y", alone, "z", "-o", "out")
+    assert result.exit_code == 2
+    assert "Give --segmenter and --matching together, or neither." in result.stderr
+
+
+def test_retrain_can_learn_from_the_true_masks(
+    tiny_run: Path, tiny_config: Path, biostyle: Invoke, tmp_path: Path
+) -> None:
+    domains = (tiny_run / "prepared" / name for name in ("nikon", "zeiss"))
+    teacher = tiny_run / "candidates" / "zeiss" / "matching"
+    models = ("--segmenter", tiny_run / "segmenter", "--teacher", teacher, "--supervised")
+    result = biostyle("retrain", *domains, *models, "--config", tiny_config, "-o", tmp_path / "ceiling")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "ceiling" / "artifact.json").read_text())
+    assert record["request"]["settings"]["supervised"] is True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict",),
+        ("predict", "x", "-o", "y"),
+        ("fetch",),
+        ("prepare",),
+        ("select", "x", "--segmenter", "s", "--candidate", "a=b", "-o", "y"),
+        ("retrain", "x", "y", "--segmenter", "s", "-o", "z"),
+    ],
+)
 def test_what_is_not_given_is_asked_for(arguments: tuple[str, ...], biostyle: Invoke) -> None:
     result = biostyle(*arguments)
     assert result.exit_code == 2

@@ -25,7 +25,7 @@ from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.matching.chain import MatchingChain
 from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
-from biostyle.selection import MARGIN, RULE, Evidence, LabelFreeScore, concord, judge
+from biostyle.selection import MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
 from biostyle.stages import match as stage
 from biostyle.stages.match import match
 from biostyle.stages.predict import predict, result_path
@@ -98,7 +98,7 @@ def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_pa
         "prepared_b": fingerprint(prepared), "frames": ["SIM-B/01_t001", "SIM-B/01_t003"]
     }  # fmt: skip
     record = read_record(out)
-    assert record["request"]["settings"]["rule"] == RULE
+    assert record["request"]["settings"]["scoring"] == SCORING
     assert set(record["files"]) == {
         "chains.csv", "concord.json", "chain/model.json", "chain/model.safetensors"
     }  # fmt: skip
