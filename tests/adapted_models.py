@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import pickle
 from pathlib import Path
 
 import torch
@@ -43,3 +46,42 @@ def write_adapted(directory: Path, parts: tuple[str, ...] = ("chain", "gen_ba"),
         sources / "candidate" if parts else None, sources / "segmenter", directory, {"chosen": "test"}
     )
     return directory
+
+
+def spoil(directory: Path, how: str) -> None:
+    """Make a model directory one that must not be used."""
+    weights, card = directory / "gen_ba" / "model.safetensors", directory / "segmenter" / "model.json"
+    if how == "a pickle":
+        weights.write_bytes(pickle.dumps(_Bomb(directory / "exploded")))
+    elif how == "a pickle with its hash":
+        content = pickle.dumps(_Bomb(directory / "exploded"))
+        weights.write_bytes(content)
+        described = directory / "gen_ba" / "model.json"
+        text = json.loads(described.read_text()) | {"weights_sha256": hashlib.sha256(content).hexdigest()}
+        described.write_text(json.dumps(text))
+    elif how == "cut short":
+        weights.write_bytes(weights.read_bytes()[:-10])
+    elif how == "other weights":
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif how == "no weights":
+        weights.unlink()
+    elif how == "no card":
+        card.unlink()
+    elif how == "card of noise":
+        card.write_text("{")
+    elif how == "no segmenter":
+        card.parent.rename(directory / "elsewhere")
+    elif how == "nothing":
+        directory.rename(directory.with_name("moved"))
+
+
+class _Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.write_text, (self.path, "boom")

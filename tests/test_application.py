@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import pickle
 import subprocess
 import sys
@@ -22,7 +20,7 @@ from biostyle.artifacts import BuildOptions, build
 from biostyle.errors import BiostyleError, CheckpointError, ChecksumError, ConfigError, ImageError, MaskError
 from biostyle.inference import InferenceSettings, segment_frame, stack_statistics, stylize_frame
 from biostyle.io.labels import mask_to_labels
-from tests.adapted_models import write_adapted
+from tests.adapted_models import spoil, write_adapted
 
 RNG = np.random.default_rng(3)
 STACK = RNG.integers(0, 4096, (3, 2, 33, 50), dtype=np.uint16)
@@ -214,45 +212,6 @@ def test_more_objects_than_labels_can_number(
     monkeypatch.setattr(application, "segment_frame", lambda *arguments: dots)
     with pytest.raises(MaskError, match="90000"):
         model.segment(dots, labels="components")
-
-
-def spoil(directory: Path, how: str) -> None:
-    """Make a model directory one that must not be used."""
-    weights, card = directory / "gen_ba" / "model.safetensors", directory / "segmenter" / "model.json"
-    if how == "a pickle":
-        weights.write_bytes(pickle.dumps(_Bomb(directory / "exploded")))
-    elif how == "a pickle with its hash":
-        content = pickle.dumps(_Bomb(directory / "exploded"))
-        weights.write_bytes(content)
-        described = directory / "gen_ba" / "model.json"
-        text = json.loads(described.read_text()) | {"weights_sha256": hashlib.sha256(content).hexdigest()}
-        described.write_text(json.dumps(text))
-    elif how == "cut short":
-        weights.write_bytes(weights.read_bytes()[:-10])
-    elif how == "other weights":
-        content = bytearray(weights.read_bytes())
-        content[-1] ^= 1
-        weights.write_bytes(content)
-    elif how == "no weights":
-        weights.unlink()
-    elif how == "no card":
-        card.unlink()
-    elif how == "card of noise":
-        card.write_text("{")
-    elif how == "no segmenter":
-        card.parent.rename(directory / "elsewhere")
-    elif how == "nothing":
-        directory.rename(directory.with_name("moved"))
-
-
-class _Bomb:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.write_text, (self.path, "boom")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from biostyle.cli.compare import compare
 from biostyle.cli.data import data
 from biostyle.cli.demo import demo
 from biostyle.cli.inspect import inspect
+from biostyle.cli.process import preview, segment, stylize
 from biostyle.cli.report import report
 from biostyle.cli.run import run
 from biostyle.cli.score import score
@@ -34,8 +35,8 @@ from biostyle.cli.stages import (
 from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
-    demo, run, adapt, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain, select, predict, score, report,
-    compare, inspect,
+    demo, run, adapt, preview, stylize, segment, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain,
+    select, predict, score, report, compare, inspect,
 )  # fmt: skip
 
 

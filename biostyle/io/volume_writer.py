@@ -110,7 +110,9 @@ def write_volume(
                 "mapping": None if mapping is None else mapping.record,
                 "request": dict(request or {}),
             }
-            record_path(path).unlink(missing_ok=True)  # an older one must not describe the new file
+            # First, so that an output that is there always has one; it describes no other file: it holds the hash.
+            text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+            write_atomically(record_path(path), text.encode())
             if path.is_dir():
                 shutil.rmtree(path)
             partial.replace(path)
@@ -121,7 +123,6 @@ def write_volume(
                 partial.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from error
-    write_atomically(record_path(path), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     return record
 
 
