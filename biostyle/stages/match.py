@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -118,6 +119,23 @@ def match(
     inputs = {"prepared_b": prepared_b, "segmenter": segmenter}
     build(out, "match", {**settings.model_dump(mode="json"), "scoring": SCORING}, inputs, work, options)
     return out
+
+
+def read_concord(candidate: Path) -> float:
+    """Read how much the best chains see the same.
+
+    Parameters
+    ----------
+    candidate : Path
+        A candidate directory.
+
+    Returns
+    -------
+    float
+        What :func:`biostyle.selection.concord` said; 1 for candidates that :func:`match` did not make.
+    """
+    path = candidate / CONCORD
+    return json.loads(path.read_text())["concord"] if path.is_file() else 1.0
 
 
 def _fits(chain: GridChain, base: Preprocessing, rows: list[PreparedFrame], settings: GridSettings) -> bool:

@@ -13,6 +13,7 @@ from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
+from biostyle.stages.match import read_concord
 from biostyle.stages.train_stylizer import RENDERER
 from biostyle.training import retraining
 
@@ -80,6 +81,7 @@ def retrain(
         model, card = load_model(segmenter)
         taught = load_adapted(teacher, segmenter)
         chain, _ = load_model(teacher / CHAIN)
+        doubt = 0.0 if supervised else 1 - read_concord(teacher)
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
@@ -104,7 +106,7 @@ def retrain(
             model,
             (images_a, masks_a),
             ([chain(frame[None])[0] for frame in frames], probs),
-            settings,
+            settings.in_doubt(doubt),
             seed=seed,
             device=where,
             out=partial,

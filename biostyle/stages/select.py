@@ -12,7 +12,7 @@ from biostyle.data.prepared import load_prepared, spread
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
 from biostyle.selection import IDENTITY, RULE, Evidence, choose, judge
-from biostyle.stages.match import CONCORD
+from biostyle.stages.match import read_concord
 from biostyle.stages.train_stylizer import ALARM
 
 
@@ -83,12 +83,8 @@ def select(
         evidence |= {
             name: judged(prepared_b, path) for name, path in candidates.items() if name not in left_out
         }
-        concords = [
-            json.loads((path / CONCORD).read_text())["concord"]
-            for path in candidates.values()
-            if (path / CONCORD).is_file()
-        ]
-        choice = choose(evidence, judged(prepared_a, None).score, min(concords, default=1.0))
+        found_concord = min((read_concord(path) for path in candidates.values()), default=1.0)
+        choice = choose(evidence, judged(prepared_a, None).score, found_concord)
         write_json(partial / "choice.json", {**vars(choice), "n_frames": n_frames, "left_out": left_out})
 
     inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter, **candidates}

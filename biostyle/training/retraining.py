@@ -29,11 +29,14 @@ class RetrainSettings(SessionSettings):
     n_rounds : int
         How often the labels are made: by the teacher first, then by the network itself.
     sure_common, sure_rare : float
-        Probabilities of the rarer of foreground and background up to which a pixel counts as the commoner one, and from
-        which on as the rarer one; between them it is not annotated. Both are below a half, because away from home a
-        segmenter misses what is rare more often than it invents it.
+        In full doubt, probabilities of the rarer of foreground and background up to which a pixel counts as the commoner
+        one, and from which on as the rarer one; between them it is not annotated. Both are below a half, because away
+        from home a segmenter misses what is rare more often than it invents it.
     largest_weight : float
-        How much more a pixel of the rarer one may weigh.
+        In full doubt, how much more a pixel of the rarer one may weigh.
+    full_doubt : float
+        One minus the concord of the best chains at which doubt is full. With less doubt both probabilities are nearer to
+        a half, and the weight is nearer to 1.
     share_a : float
         Share of a batch that comes from A.
     crop_size_px : int
@@ -60,6 +63,7 @@ class RetrainSettings(SessionSettings):
     sure_common: float = Field(0.15, ge=0, le=1)
     sure_rare: float = Field(0.35, ge=0, le=1)
     largest_weight: float = Field(10.0, ge=1)
+    full_doubt: float = Field(0.2, gt=0, le=1)
     share_a: float = Field(0.5, ge=0, lt=1)
     crop_size_px: int = Field(192, ge=16)
     batch_size: int = Field(4, ge=1)
@@ -81,6 +85,35 @@ class RetrainSettings(SessionSettings):
                 f"n_rounds must be at most n_steps = {self.n_steps}, got {self.n_rounds}. Lower it or train longer."
             )
         return self
+
+    def in_doubt(self, doubt: float) -> RetrainSettings:
+        """Return the settings for a teacher who is not fully in doubt.
+
+        Parameters
+        ----------
+        doubt : float
+            One minus the concord of the best chains, in [0, 1]; 0 for true masks.
+
+        Returns
+        -------
+        RetrainSettings
+            A copy with probabilities and weight in between: linearly for the probabilities, geometrically for the weight.
+
+        Examples
+        --------
+        >>> RetrainSettings(sure_rare=0.3, largest_weight=9, full_doubt=0.2).in_doubt(0.1).largest_weight
+        3.0
+        >>> RetrainSettings(sure_rare=0.3, largest_weight=9, full_doubt=0.2).in_doubt(0.1).sure_rare
+        0.4
+        """
+        share = min(1.0, doubt / self.full_doubt)
+        return self.model_copy(
+            update={
+                "sure_common": 0.5 + share * (self.sure_common - 0.5),
+                "sure_rare": 0.5 + share * (self.sure_rare - 0.5),
+                "largest_weight": self.largest_weight**share,
+            }
+        )
 
 
 class PseudoLabels:
