@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +31,8 @@ from biostyle.inference import (
     stack_statistics,
     stylize_frame,
 )
-from biostyle.io.axes import PlaneIndex, plane_indices, resolve_axes
+from biostyle.io.arrays import array_plane, check_array, map_planes
+from biostyle.io.axes import PlaneIndex, plane_indices
 from biostyle.io.instances import binary_mask, mask_to_instances
 from biostyle.io.integrity import sha256
 from biostyle.models.unet import UNet
@@ -317,19 +319,10 @@ class Model:
         dtype: np.dtype,
     ) -> Any:
         """Apply something to every plane of an array."""
-        axes = _checked_axes(array, axes)
+        axes = check_array(array, axes)
         indices = list(plane_indices(axes, array.shape))
-
-        def read(index: PlaneIndex) -> NDArray:
-            return _as_read_from_files(np.asarray(array[index]))
-
-        settings = self.plane_settings(statistics, axes, indices, read)
-        if _is_dask(array):
-            return _lazily(array, lambda plane, index: work(plane, settings(index)), dtype)
-        result = np.empty(array.shape, dtype)
-        for index in indices:
-            result[index] = work(read(index), settings(index))
-        return result
+        settings = self.plane_settings(statistics, axes, indices, partial(array_plane, array))
+        return map_planes(array, lambda plane, index: work(plane, settings(index)), dtype)
 
 
 def mask_dtype(labels: Split | None) -> np.dtype:
@@ -395,43 +388,3 @@ def _in_memory(plane: NDArray) -> Iterator[None]:
             f"frame must fit into memory, got {plane.shape[0]} x {plane.shape[1]} px. "
             "Use another --device, or crop the frame."
         ) from error
-
-
-def _checked_axes(array: Any, axes: str | None) -> str:
-    """Find the axes of an array; ask for them, and refuse what has no planes of gray values."""
-    if array.ndim < 2 or 0 in array.shape or array.dtype.kind not in "buif":
-        raise ImageError(
-            f"array must hold planes (..., H, W) of real numbers, got shape {array.shape} of {array.dtype}. "
-            "Pass an image, or a stack of images."
-        )
-    axes = resolve_axes(array.shape, "", axes, "array")
-    if "S" in axes:
-        raise ImageError(
-            f"array must hold gray values, got axes {axes} of shape {array.shape}. Pass one colour of it."
-        )
-    return axes
-
-
-def _as_read_from_files(plane: NDArray) -> NDArray:
-    """Read floats as files are read, so that a file and its array give the same numbers."""
-    if plane.dtype.kind != "f":
-        return plane
-    with np.errstate(over="ignore"):  # infinity is refused where the plane is scaled
-        return plane.astype(np.float32, copy=False)
-
-
-def _is_dask(array: Any) -> bool:
-    """Tell a dask array without importing dask."""
-    return type(array).__module__.partition(".")[0] == "dask"
-
-
-def _lazily(array: Any, work: Callable[[NDArray, PlaneIndex], NDArray], dtype: np.dtype) -> Any:
-    """Apply something to every plane of a dask array when it is computed."""
-    n_outer = array.ndim - 2
-
-    def block(planes: NDArray, block_info: Any) -> NDArray:
-        index = tuple(block_info[0]["chunk-location"][:n_outer])
-        return work(_as_read_from_files(planes[(0,) * n_outer]), index)[(None,) * n_outer]
-
-    planes = array.rechunk((1,) * n_outer + array.shape[-2:])
-    return planes.map_blocks(block, dtype=dtype, meta=np.empty((0,) * array.ndim, dtype))
