@@ -89,7 +89,7 @@ def test_dice_cross_entropy_is_the_sum_of_both() -> None:
 
 
 def weighted_by_hand(logits: np.ndarray, target: np.ndarray, ratio: float) -> float:
-    """Cross-entropy in which each foreground pixel counts as several of the background."""
+    """Cross-entropy in which a foreground pixel counts as much as several of the background, or as a part of one."""
     annotated = target != NOT_ANNOTATED
     chosen = np.take_along_axis(logits, (target * annotated)[:, None], 1)[:, 0]
     entropy = np.log(np.exp(logits).sum(1)) - chosen
@@ -104,10 +104,13 @@ def weighted_by_hand(logits: np.ndarray, target: np.ndarray, ratio: float) -> fl
         (4, 10.0, 16 / 4),  # as much, together, as the background
         (4, 3.0, 3.0),
         (1, 10.0, 10.0),
-        (15, 10.0, 1.0),  # the commoner foreground is not weighed down
+        (10, 10.0, 1.0),
+        (15, 10.0, 5 / 15),  # a rarer background is weighed up in the same way
+        (15, 2.0, 1 / 2),
+        (19, 10.0, 1 / 10),
     ],
 )
-def test_the_rarer_foreground_weighs_as_much_as_the_background_but_within_bounds(
+def test_what_is_rarer_weighs_as_much_as_the_rest_but_within_bounds(
     n_foreground: int, largest_weight: float, ratio: float
 ) -> None:
     rng = np.random.default_rng(3)

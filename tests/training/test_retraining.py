@@ -113,6 +113,23 @@ def test_what_the_teacher_is_sure_of_is_labelled() -> None:
     assert labels.masks[0].tolist() == [[0, 0, NOT_ANNOTATED], [NOT_ANNOTATED, 1, 1]]
 
 
+def test_the_benefit_of_the_doubt_is_the_rarer_one_s() -> None:
+    """Where the teacher finds more foreground than background, the doubtful pixels become background."""
+    probs = torch.tensor([[1.0, 0.86, 0.85, 0.84], [0.66, 0.64, 0.5, 0.0]])
+    labels = PseudoLabels([torch.zeros(1, 2, 4)], [probs], RetrainSettings())
+    assert labels.masks[0].tolist() == [[1, 1, 1, NOT_ANNOTATED], [NOT_ANNOTATED, 0, 0, 0]]
+
+
+def test_what_is_rare_is_decided_once_over_all_frames() -> None:
+    full, empty = torch.full((2, 2), 0.9), torch.zeros(6, 2)
+    labels = PseudoLabels(
+        [torch.full((1, 2, 2), 0.4), torch.full((1, 6, 2), 0.4)], [full, empty], RetrainSettings()
+    )
+    assert [set(mask.flatten().tolist()) for mask in labels.masks] == [{1}, {0}]
+    labels.renew(GrayIsProbability())  # now everything is doubtful, and foreground still rare
+    assert labels.masks[1][:5, 1].tolist() == [1] * 5
+
+
 def test_renewed_labels_are_those_of_the_other_segmenter_upright_and_turned() -> None:
     """Nothing is found in the last row of what it is shown; turned by 90° counterclockwise, that is the first column."""
     image = torch.tensor([[[0.9, 0.9, 0.9], [0.1, 0.9, 0.1], [0.9, 0.9, 0.9]]])
