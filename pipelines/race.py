@@ -99,5 +99,5 @@ def race(
 
 def _renderer(config: RaceSettings, candidate: Path, options: BuildOptions) -> Path | None:
     """The learned translation from A to B, unless it is not wanted or its training gave up."""
-    there = "cyclegan_sa" in config.candidates and (candidate in options.pending or is_usable(candidate))
-    return candidate if there else None
+    wanted = config.retrain.rendered and "cyclegan_sa" in config.candidates
+    return candidate if wanted and (candidate in options.pending or is_usable(candidate)) else None

@@ -39,6 +39,8 @@ class RetrainSettings(SessionSettings):
         a half, and the weight is nearer to 1.
     share_a : float
         Share of a batch that comes from A.
+    rendered : bool
+        Whether A's frames are also trained on as the candidate ``cyclegan_sa`` renders them in B's look, where it runs.
     crop_size_px : int
         Side of the training crops, at the working resolution.
     batch_size : int
@@ -65,6 +67,7 @@ class RetrainSettings(SessionSettings):
     largest_weight: float = Field(10.0, ge=1)
     full_doubt: float = Field(0.2, gt=0, le=1)
     share_a: float = Field(0.5, ge=0, lt=1)
+    rendered: bool = False
     crop_size_px: int = Field(192, ge=16)
     batch_size: int = Field(4, ge=1)
     learning_rate: float = Field(5e-4, gt=0)
