@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -12,13 +13,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 from pydantic import BaseModel
 
 from biostyle.cli import cli
 from biostyle.config import CellTrackingConfig, load_config
 from biostyle.data.sources.simulated import simulate_pair
+from tests.adapted_models import write_adapted
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data_manifests" / "README.md"])
@@ -178,7 +182,7 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 @pytest.mark.slow
-def test_the_page_on_own_images_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pipeline_on_own_images_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = ROOT / "docs" / "your-own-images.md"
     for simulated, name in zip(
         simulate_pair(tmp_path / "images", 0, 8, (72, 80)), ("PhC-C2DH-U373", "my-microscope"), strict=True
@@ -194,6 +198,30 @@ def test_the_page_on_own_images_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     written = re.findall(r"`(runs/mine/[^`]+)`", page.read_text(encoding="utf-8"))
     assert written
     assert all(Path(path).exists() for path in written)
+
+
+@pytest.mark.slow
+def test_the_commands_for_own_images_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "your-own-images.md"
+    monkeypatch.chdir(tmp_path)
+    write_adapted(tmp_path / "runs" / "new" / "model")
+    simulate_pair(tmp_path / "DIR", 0, 2, (64, 72))[1].rename(tmp_path / "DIR" / "Fluo-N2DH-GOWT1")
+    movie = np.random.default_rng(0).integers(0, 4096, (3, 40, 48), dtype=np.uint16)
+    for path in ("new/images/movie.tif", "plate1.ome.tif", "day 1/a.tif"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / path, movie, metadata={"axes": "TYX"}, imagej="ome" not in path)
+    commands = [line for line in shell_lines(page) if re.match(r"biostyle (preview|stylize|segment)", line)]
+    assert len(commands) >= 6
+    for number, command in enumerate(commands):
+        if "--dask" in command:  # tests/stages/test_files_on_dask.py
+            continue
+        words = shlex.split(command.replace("$SLURM_ARRAY_TASK_ID", "1"))[1:]
+        words[words.index("-o") + 1] += str(number)
+        result = CliRunner().invoke(cli, words)
+        assert result.exit_code == 0, result.output
     names: dict[str, Any] = {}
-    exec("\n".join(blocks(page, "python")), names)
-    assert names["mask"].shape == names["stylized"].shape == names["frame"].shape == (72, 80)
+    for code in blocks(page, "python"):
+        if "dask" not in code or importlib.util.find_spec("dask"):
+            exec(code, names)
+    assert names["stylized"].shape == names["labels"].shape == movie.shape
+    np.testing.assert_array_equal(names["foreground"], (names["masks"] > 0).mean(axis=(1, 2)))
