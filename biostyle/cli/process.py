@@ -169,7 +169,7 @@ def preview(
     overwrite: bool,
     n_files: int,
 ) -> None:
-    """Draw the middle plane of some INPUTs before | after, to be looked at before all are processed."""
+    """Draw the middle plane of some INPUT files before | after, to be looked at before all are processed."""
     from biostyle.application import load
     from biostyle.io.inputs import find_inputs
     from biostyle.stages.preview_files import preview_files
