@@ -16,7 +16,8 @@ from biostyle.application import Model, load
 from biostyle.errors import CheckpointError, ConfigError
 from biostyle.io import volume_writer
 from biostyle.io.inputs import InputFile, find_inputs
-from biostyle.io.volumes import open_volume
+from biostyle.io.value_range import RangeMapping
+from biostyle.io.volumes import Volume, open_volume
 from biostyle.stages import process_files as stage
 from biostyle.stages.process_files import FileResult, Task, process_file, process_files
 from biostyle.types import NDArray
@@ -181,6 +182,32 @@ def test_a_dry_run_writes_nothing(model: Model, folder: Path, tmp_path: Path) ->
     assert results.pop("bad.tif").status == "failed"
     assert statuses(results) == {"would be written"}
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 4)])
+def test_memory_does_not_depend_on_the_number_of_planes(
+    workers: int, most: int, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    stack = np.tile(STACK, (8, 1, 1))
+    (tmp_path / "in" / "a.tif").write_bytes(tiff(stack, imagej=True, metadata={"axes": "TYX"}))
+    n_read, n_alive = 0, []
+    read_plane, apply = Volume.read_plane, RangeMapping.apply
+
+    def count_read(volume: Volume, index: tuple[int, ...]) -> NDArray:
+        nonlocal n_read
+        n_read += 1
+        return read_plane(volume, index)
+
+    def count_written(mapping: RangeMapping, plane: NDArray) -> NDArray:
+        n_alive.append(n_read - len(n_alive))
+        return apply(mapping, plane)
+
+    monkeypatch.setattr(Volume, "read_plane", count_read)
+    monkeypatch.setattr(RangeMapping, "apply", count_written)
+    run(model, tmp_path / "in", tmp_path / "out", STYLIZE, workers=workers)
+    assert len(n_alive) == 40
+    assert max(n_alive) <= most
 
 
 def test_constant_planes_are_processed_and_told_of(model: Model, tmp_path: Path) -> None:
