@@ -21,6 +21,7 @@ from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import CheckpointError, OutputError
 
 CHAIN, GENERATOR, SEGMENTER, DESCRIPTION = "chain", "gen_ba", "segmenter", "adapted.json"
+STATISTICS = "statistics.safetensors"  # of the training frames, beside a generator's weights
 _STYLIZERS = (CHAIN, GENERATOR)  # in the order in which they are applied
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
-from biostyle.adapted_model import CHAIN, GENERATOR, SEGMENTER, AdaptedModel, load_adapted
+from biostyle.adapted_model import CHAIN, GENERATOR, SEGMENTER, STATISTICS, AdaptedModel, load_adapted
 from biostyle.artifacts import RECORD, read_record
 from biostyle.devices import resolve_device
 from biostyle.errors import CheckpointError, ConfigError, ImageError
@@ -40,7 +40,6 @@ from biostyle.types import NDArray
 
 Statistics = Literal["frame", "stack", "train"]
 Split = Literal["components", "watershed"]
-STATISTICS = "statistics.safetensors"  # beside the generator's weights
 
 
 def load(directory: str | Path, device: str = "auto") -> Model:

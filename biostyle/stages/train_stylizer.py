@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from biostyle.adaptation import freeze
-from biostyle.adapted_model import CHAIN, GENERATOR
+from biostyle.adapted_model import CHAIN, GENERATOR, STATISTICS
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import load_model, save_model
 from biostyle.data.datasets import read_images, read_masks
@@ -17,6 +18,7 @@ from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import TranslationAlarmError
+from biostyle.inference import stack_statistics
 from biostyle.training.cyclegan import CycleGAN, StylizerSettings, train_cyclegan
 from biostyle.training.segmenter_in_the_loop import SegmenterInTheLoop
 
@@ -62,16 +64,18 @@ def train_stylizer(
     def work(partial: Path) -> None:
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a, rows_b = domain_a.frames("train"), domain_b.frames("train")
+        where = resolve_device(device)
+        images_b = read_images(domain_b, rows_b, preprocessing)
         gan = train_cyclegan(
             read_images(domain_a, rows_a, preprocessing),
-            read_images(domain_b, rows_b, preprocessing),
+            images_b,
             settings,
             seed=seed,
-            device=resolve_device(device),
+            device=where,
             out=partial,
             on_progress=options.progress.update,
         )
-        _save(partial, gan, preprocessing, (domain_a, rows_a), (domain_b, rows_b))
+        _save(partial, gan, preprocessing, images_b, where, (domain_a, rows_a), (domain_b, rows_b))
 
     request = {
         "training": settings.request(),
@@ -157,7 +161,7 @@ def train_stylizer_in_the_loop(
                 )
                 continue
             (partial / ALARM).unlink(missing_ok=True)
-            _save(partial, gan, preprocessing_b, (domain_a, rows_a), (domain_b, rows_b))
+            _save(partial, gan, preprocessing_b, images_b, where, (domain_a, rows_a), (domain_b, rows_b))
             shutil.copytree(matching / CHAIN, partial / CHAIN)
             return
 
@@ -182,9 +186,11 @@ def _save(
     out: Path,
     gan: CycleGAN,
     preprocessing: Preprocessing,
+    images_b: list[torch.Tensor],
+    device: torch.device,
     *parts: tuple[PreparedDomain, list[PreparedFrame]],
 ) -> None:
-    """Write both generators, and what they were trained on."""
+    """Write both generators, what they were trained on, and the statistics of the training frames of B."""
     frames = [name for domain, rows in parts for name in domain.global_ids(rows)]
     fingerprints = {
         name: fingerprint(domain.directory)
@@ -195,4 +201,7 @@ def _save(
         "training_data": {**fingerprints, "frames": frames},
     }
     save_model(out / GENERATOR, gan.gen_ba, **card)
+    statistics = stack_statistics(gan.gen_ba, [image[None] for image in images_b], device)
+    if statistics is not None:
+        save_file(statistics, out / GENERATOR / STATISTICS)
     save_model(out / RENDERER, gan.gen_ab, **card)
