@@ -24,7 +24,7 @@ LAYERS = (
     {"application"},
     {"stages"},
     {"pipelines"},
-    {"cli"},
+    {"cli", "napari"},
 )
 # ... with these exceptions.
 ALLOWED = {("data", "io"), ("types", "errors"), ("validation", "errors")}
