@@ -37,7 +37,8 @@ class _Panel:
         from magicgui import widgets
         from napari.layers import Image
 
-        self._viewer, self._worker = viewer, None
+        self._viewer = viewer
+        self._worker: Any = None
         self._model = widgets.FileEdit(
             name="model", label="Model", mode="d", tooltip="What `biostyle adapt` leaves in OUT/model"
         )
@@ -112,7 +113,7 @@ class _Panel:
                 _start_thread=False,
             )
         )
-        self._worker.start()  # type: ignore[attr-defined]
+        self._worker.start()
 
     def _show_running(self, worker: Any) -> None:
         """Offer what can be done while a worker runs, or while none does."""

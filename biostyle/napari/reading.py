@@ -120,9 +120,9 @@ def _stack(
     import dask
     import dask.array as da
 
-    empty = da.zeros(shape, dtype)
+    empty = da.zeros(shape, dtype=dtype)
     delayed = dask.delayed(read)
-    return da.stack([da.from_delayed(delayed(path), shape, dtype) if path else empty for path in paths])
+    return da.stack([da.from_delayed(delayed(path), shape, dtype=dtype) if path else empty for path in paths])
 
 
 def _read_frame(path: Path, shape: tuple[int, int], dtype: np.dtype) -> NDArray:

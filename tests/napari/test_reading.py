@@ -52,6 +52,7 @@ def test_gold_and_results_are_opened_and_gaps_are_kept(folder: Path) -> None:
     (folder / "01_ST" / "SEG" / "man_seg002.tif").unlink()
     layers = {about["name"]: (data, about) for data, about, _ in read_folder(str(folder))}
     assert list(layers) == ["SIM-B 01", "SIM-B 01_GT", "SIM-B 01_ST", "SIM-B 01_RES"]
+    assert {data.dtype for data, about in list(layers.values())[1:]} == {np.dtype(np.int32)}
     data, about = layers["SIM-B 01_GT"]
     assert about["metadata"][METADATA]["numbers"] == [0, 1, 3, 4, 5, 6, 7]
     assert np.asarray(data.max(axis=(1, 2))).tolist() == [0, 0, 0, 0, 0, 7, 0]
