@@ -26,7 +26,7 @@ Verdict = Literal["adopt", "adopt with care", "don't adapt"]
 Key = TypeVar("Key")
 IDENTITY = "before"
 # A mask below or above these foreground fractions says nothing about a frame that holds some cells.
-SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.85
+SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
 # Below the first score nobody is believed, below the second only with care.
 TRUSTED, SURE = 0.92, 0.95
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
@@ -150,7 +150,7 @@ def judge(
     -----
     With foreground probabilities p and mask m = [p > 1/2], the confidence is 2 Σ p m / (Σ p + Σ m), and the agreement
     2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
-    (foreground outside [0.005, 0.85]) counts 0 in both.
+    (foreground outside [0.005, 0.75]) counts 0 in both.
     """
     confidences, agreements, fractions, masks = [], [], [], []
     for image in images:
