@@ -21,7 +21,7 @@ LAYERS = (
     {"checkpoints", "adaptation", "devices"},
     {"adapted_model", "training", "inference", "selection", "reporting"},
     {"config", "artifacts"},
-    {"application"},
+    {"application", "exporting"},
     {"stages"},
     {"pipelines"},
     {"cli", "napari"},

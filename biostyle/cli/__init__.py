@@ -17,6 +17,7 @@ from biostyle.cli.adapt import adapt
 from biostyle.cli.compare import compare
 from biostyle.cli.data import data
 from biostyle.cli.demo import demo
+from biostyle.cli.export import export
 from biostyle.cli.inspect import inspect
 from biostyle.cli.process import preview, segment, stylize
 from biostyle.cli.report import report
@@ -35,7 +36,7 @@ from biostyle.cli.stages import (
 from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
-    demo, run, adapt, preview, stylize, segment, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain,
+    demo, run, adapt, preview, stylize, segment, export, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain,
     select, predict, score, report, compare, inspect,
 )  # fmt: skip
 

@@ -31,6 +31,8 @@ def pad_to_multiple(images: torch.Tensor, multiple: int, smallest: int = 1) -> t
     """
     height, width = images.shape[-2:]
     below, right = (padded_length(n, multiple, smallest) - n for n in (height, width))
+    if torch.compiler.is_exporting():
+        return _pad_any_size(images, below, right)
     if not below and not right:
         return images
     mode = "reflect" if below < height and right < width else "replicate"
@@ -59,4 +61,21 @@ def padded_length(length: int, multiple: int, smallest: int = 1) -> int:
     >>> padded_length(13, 4), padded_length(1, 4, smallest=8)
     (16, 8)
     """
-    return -(-max(length, smallest) // multiple) * multiple
+    # Of positive numbers, because ONNX rounds the quotients of negative ones up.
+    return (torch.sym_max(length, smallest) + multiple - 1) // multiple * multiple  # type: ignore[return-value]
+
+
+def _pad_any_size(images: torch.Tensor, below: int, right: int) -> torch.Tensor:
+    """Pad in a graph that holds for all sizes: the same values, without a decision in Python."""
+    height, width = images.shape[-2:]
+    mirrored = (torch.full((), below) < torch.full((), height)) & (
+        torch.full((), right) < torch.full((), width)
+    )
+
+    def positions(length: int, added: int) -> torch.Tensor:
+        """Where each row or column comes from."""
+        position = torch.arange(length + added, device=images.device)
+        beyond = torch.where(mirrored, 2 * (length - 1) - position, length - 1)
+        return torch.where(position < length, position, beyond).clamp_min(0)
+
+    return images[..., positions(height, below), :][..., positions(width, right)]
