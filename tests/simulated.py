@@ -100,6 +100,7 @@ checkpoint_every = 2
 n_steps = 4
 n_frames = 2
 n_rounds = 2
+rendered = true
 crop_size_px = 32
 log_every = 1
 sample_every = 4

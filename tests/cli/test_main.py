@@ -98,6 +98,6 @@ def test_a_bug_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_verb_is_wrong_usage() -> None:
-    result = CliRunner().invoke(cli, ["segment"])
+    result = CliRunner().invoke(cli, ["segmentate"])
     assert result.exit_code == 2
-    assert "No such command 'segment'" in result.stderr
+    assert "No such command 'segmentate'" in result.stderr

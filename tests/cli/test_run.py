@@ -153,7 +153,7 @@ def test_bad_images_are_named(
         (
             "n_blocks",
             "n_block",
-            r"stylizer\.n_block must be a known key, got 1 \(.*bad\.toml\)\. Did you mean 'n_blocks'\?",
+            r"cyclegan\.n_block must be a known key, got 1 \(.*bad\.toml\)\. Did you mean 'n_blocks'\?",
         ),
         ("invert", "inverted", r"derive\.inverted must be a known key.*Did you mean 'invert'\?"),
         (
@@ -189,10 +189,10 @@ def test_bad_configurations_are_named(
         (("--domains", "zeis"), r"domain must be one of .*got 'zeis'\. Did you mean 'zeiss'\?"),
         (("--domains", "nikon"), r"at least one domain B, got \['nikon'\]"),
         (("--domains", ""), r"domain must be one of .*got ''"),
-        (("--set", "stylizer.n_steps"), r"--set must be KEY=VALUE, got 'stylizer\.n_steps'"),
+        (("--set", "cyclegan.n_steps"), r"--set must be KEY=VALUE, got 'cyclegan\.n_steps'"),
         (
-            ("--set", "stylizer.n_stepz=3"),
-            r"stylizer\.n_stepz must be a known key, got 3.*Did you mean 'n_steps'",
+            ("--set", "cyclegan.n_stepz=3"),
+            r"cyclegan\.n_stepz must be a known key, got 3.*Did you mean 'n_steps'",
         ),
         (("--set", "seed.a=1"), r"'seed' is a value"),
         (("--device", "gpu"), r"device must be auto, cpu or cuda, got 'gpu'"),
@@ -293,7 +293,7 @@ def test_an_output_that_is_taken_is_left_alone(
     [
         "prepared/zeiss/frames.csv",
         "segmenter/model.safetensors",
-        "stylizer/zeiss/gen_ba/model.json",
+        "candidates/zeiss/cyclegan/gen_ba/model.json",
         "report/index.html",
     ],
 )
@@ -365,7 +365,7 @@ def test_prints_the_table_and_where_the_report_is(
         "nikon",
         "zeiss",
         "Otsu",
-        "all foreground",
+        "All foreground",
         f"{summary['domains']['nikon']['before']['f_score']:.3f}",
     ):
         assert words in result.stdout

@@ -13,11 +13,13 @@ SHRUNK = (
     "segmenter.n_steps=2",
     "segmenter.n_filters=2",
     "segmenter.crop_size_px=32",
-    "stylizer.n_steps=1",
-    "stylizer.n_filters=2",
-    "stylizer.n_blocks=1",
-    "stylizer.discriminator_n_filters=2",
-    "stylizer.crop_size_px=32",
+    "cyclegan.n_steps=1",
+    "cyclegan.n_filters=2",
+    "cyclegan.n_blocks=1",
+    "cyclegan.discriminator_n_filters=2",
+    "cyclegan.crop_size_px=32",
+    "retrain.n_steps=1",
+    "retrain.crop_size_px=32",
     "score.n_resamples=100",
 )
 

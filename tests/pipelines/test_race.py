@@ -91,6 +91,15 @@ def test_without_a_translation_s_b_learns_from_a_as_it_is(
     assert set(choice["candidates"]) == {"before", "matching", "cyclegan", "retrain"}
 
 
+def test_a_is_rendered_only_where_asked_to(
+    config: CellTrackingConfig, tiny_run: Path, tmp_path: Path
+) -> None:
+    assert config.retrain.rendered  # as everything that can be asked for
+    plain = config.retrain.model_copy(update={"rendered": False})
+    raced = hold(config.model_copy(update={"retrain": plain}), tiny_run, tmp_path)
+    assert "renderer" not in read_record(raced.candidates["retrain"])["request"]["inputs"]
+
+
 def test_a_dry_run_makes_nothing_and_knows_what_would_be_made(
     config: CellTrackingConfig, tiny_run: Path, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.selection import MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
 from biostyle.stages import match as stage
-from biostyle.stages.match import match
+from biostyle.stages.match import match, read_concord
 from biostyle.stages.predict import predict, result_path
 from biostyle.stages.prepare import prepare
 from tests.simulated import TINY_SHAPE, TINY_SPLIT
@@ -139,6 +139,8 @@ def test_the_concord_of_the_best_chains_is_kept(
     assert list(found) == ["concord"]
     assert 0 <= found["concord"] <= 1
     assert ranked[0] == sorted(ranked[0], reverse=True)
+    assert read_concord(out) == found["concord"]
+    assert read_concord(tmp_path) == 1  # what no search made is in concord with itself
     assert ranked[0] == pytest.approx(list(pd.read_csv(out / "chains.csv")["label_free"]))
 
 

@@ -20,9 +20,9 @@ def directories(run: Path, name: str, translated: bool = True) -> DomainDirector
     predictions = run / "predictions" / name
     return DomainDirectories(
         run / "prepared" / name, run / "scores" / name, predictions / "before",
-        predictions / read_choice(run / "choice" / name)["chosen"] if translated else None,
-        run / "stylizer" / name if translated else run / "segmenter",
-        run / "choice" / name if translated else None,
+        predictions / read_choice(run / "candidates" / name / "choice")["chosen"] if translated else None,
+        run / "candidates" / name / "cyclegan" if translated else run / "segmenter",
+        run / "candidates" / name / "choice" if translated else None,
     )  # fmt: skip
 
 
@@ -82,13 +82,14 @@ def test_shows_panels_losses_and_fingerprints(tiny_run: Path, tmp_path: Path) ->
 def test_hands_the_choice_on(tiny_run: Path, tmp_path: Path) -> None:
     out = make(tiny_run, tmp_path / "report")
     domains = json.loads((out / "summary.json").read_text())["domains"]
-    choice = read_choice(tiny_run / "choice" / "zeiss")
+    choice = read_choice(tiny_run / "candidates" / "zeiss" / "choice")
     for key in ("chosen", "verdict", "reason"):
         assert domains["zeiss"][key] == choice[key]
         assert key not in domains["nikon"]
     assert domains["zeiss"]["candidates"].keys() == choice["candidates"].keys()
     assert (
-        fingerprint(tiny_run / "choice" / "zeiss") == (read_record(out)["request"]["inputs"]["zeiss.choice"])
+        fingerprint(tiny_run / "candidates" / "zeiss" / "choice")
+        == (read_record(out)["request"]["inputs"]["zeiss.choice"])
     )
 
 

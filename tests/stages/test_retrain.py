@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -108,6 +109,21 @@ def test_the_teacher_labels_what_the_chain_shows(tiny_run: Path, tmp_path: Path,
     assert teacher.stylizer is not None
     assert equal(given.images_b, [teacher.stylizer(frame[None])[0] for frame in frames])
     assert equal(given.probs, [foreground_probs(teacher.segmenter, frame[None])[0, 0] for frame in frames])
+
+
+@pytest.mark.parametrize(
+    ("concord", "supervised", "doubt"), [(0.9, False, 0.1), (1.0, False, 0.0), (0.9, True, 0.0)]
+)
+def test_the_doubt_is_what_the_best_chains_lack_in_concord(
+    concord: float, supervised: bool, doubt: float, run_copy: Path, tmp_path: Path, given: Given
+) -> None:
+    teacher = run_copy / "candidates" / "zeiss" / "matching"
+    (teacher / "artifact.json").unlink()
+    (teacher / "concord.json").write_text(json.dumps({"concord": concord}))
+    make(run_copy, tmp_path / "out", teacher=teacher, supervised=supervised)
+    expected = SETTINGS.in_doubt(doubt)
+    for name in ("sure_common", "sure_rare", "largest_weight"):
+        assert getattr(given.settings, name) == pytest.approx(getattr(expected, name))
 
 
 def test_frames_of_a_in_b_s_look_are_trained_on_beside_those_as_they_are(

@@ -130,6 +130,27 @@ def test_what_is_rare_is_decided_once_over_all_frames() -> None:
     assert labels.masks[1][:5, 1].tolist() == [1] * 5
 
 
+@pytest.mark.parametrize(
+    ("doubt", "common", "rare", "weight"),
+    [(0.0, 0.5, 0.5, 1.0), (0.1, 0.3, 0.4, 3.0), (0.2, 0.1, 0.3, 9.0), (0.7, 0.1, 0.3, 9.0)],
+)
+def test_with_less_doubt_labels_come_nearer_to_the_teacher_s_masks(
+    doubt: float, common: float, rare: float, weight: float
+) -> None:
+    settings = RetrainSettings(sure_common=0.1, sure_rare=0.3, largest_weight=9.0, full_doubt=0.2)
+    found = settings.in_doubt(doubt)
+    assert (found.sure_common, found.sure_rare, found.largest_weight) == pytest.approx((common, rare, weight))
+    kept = {"sure_common", "sure_rare", "largest_weight"}
+    assert found.model_dump(exclude=kept) == settings.model_dump(exclude=kept)
+
+
+def test_without_doubt_every_pixel_is_labelled_as_the_teacher_s_mask_has_it() -> None:
+    probs = torch.tensor([[0.0, 0.49, 0.51, 1.0, 0.3]])
+    for shown, expected in ((probs, [0, 0, 1, 1, 0]), (1 - probs, [1, 1, 0, 0, 1])):
+        labels = PseudoLabels([torch.zeros(1, 1, 5)], [shown], RetrainSettings().in_doubt(0.0))
+        assert labels.masks[0].tolist() == [expected]
+
+
 def test_renewed_labels_are_those_of_the_other_segmenter_upright_and_turned() -> None:
     """Nothing is found in the last row of what it is shown; turned by 90° counterclockwise, that is the first column."""
     image = torch.tensor([[[0.9, 0.9, 0.9], [0.1, 0.9, 0.1], [0.9, 0.9, 0.9]]])
@@ -306,6 +327,7 @@ def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path: Path) -> None:
         ({"sure_common": 0.5, "sure_rare": 0.5}, r"below sure_rare = 0\.5, got 0\.5\."),
         ({"n_steps": 2, "n_rounds": 3}, r"n_rounds must be at most n_steps = 2, got 3\. Lower it or train"),
         ({"largest_weight": 0.5}, r"largest_weight\n.*greater than or equal to 1.*input_value=0\.5"),
+        ({"full_doubt": 0.0}, r"full_doubt\n.*greater than 0.*input_value=0\.0"),
         ({"share_a": 1.0}, r"share_a\n.*less than 1.*input_value=1\.0"),
         ({"n_rounds": 0}, r"n_rounds\n.*input_value=0"),
         ({"rounds": 2}, r"rounds\n.*not permitted.*input_value=2"),
