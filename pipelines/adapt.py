@@ -116,7 +116,7 @@ def run(config: AdaptConfig, given: Given, out: Path, *, command: str, options: 
             options=options,
         )
         for row in shown
-        if row == "before" or options.dry_run or is_usable(raced.candidates[row])
+        if row == "before" or raced.candidates[row] in options.pending or is_usable(raced.candidates[row])
     }
     predictions["after"] = predictions[chosen]
     scores = score(tested, predictions, out / "scores", reference=config.score.reference, options=options)
