@@ -28,7 +28,7 @@ IDENTITY = "before"
 # A mask below or above these foreground fractions says nothing about a frame that holds some cells.
 SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
 # Below the first score nobody is believed, below the second only with care.
-TRUSTED, SURE = 0.92, 0.95
+TRUSTED, SURE = 0.935, 0.95
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
 MARGIN = 0.005
 # The five best chains must agree this well with one another, as a mean Dice coefficient.
