@@ -31,6 +31,8 @@ SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
 TRUSTED, SURE = 0.935, 0.95
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
 MARGIN = 0.005
+# Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
+LEARNED_MARGIN = 0.01
 # The five best chains must agree this well with one another, as a mean Dice coefficient.
 CONCORD, N_IN_CONCORD = 0.7, 5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
@@ -45,6 +47,7 @@ RULE: dict[str, Any] = {
     "sure": SURE,
     "concord": CONCORD,
     "kept": KEPT,
+    "learned_margin": LEARNED_MARGIN,
     "at_home": AT_HOME,
 }
 
@@ -235,7 +238,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     -------
     Choice
         Among the candidates that were not learned, the first whose score is within ``MARGIN`` of the best; then the
-        learned one with the best score, if that is lower by ``MARGIN`` at most and it keeps the objects. The unchanged frames
+        learned one with the best score, if that is lower by ``LEARNED_MARGIN`` at most and it keeps the objects. The unchanged frames
         where nobody reaches ``TRUSTED`` or the chains are not in concord, and where S_A is at home on them.
 
     Examples
@@ -280,7 +283,9 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
             f"({at_home.value:.3f}): there is nothing to gain."
         )
     faithful = [
-        name for name, share in kept.items() if share >= KEPT and scores[name].value >= best.value - MARGIN
+        name
+        for name, share in kept.items()
+        if share >= KEPT and scores[name].value >= best.value - LEARNED_MARGIN
     ]
     chosen = max(faithful, key=lambda name: scores[name].value, default=simplest)
     if chosen == IDENTITY:

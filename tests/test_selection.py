@@ -15,6 +15,7 @@ from biostyle.selection import (
     IDENTITY,
     KEPT,
     LARGEST_FRACTION,
+    LEARNED_MARGIN,
     MARGIN,
     N_IN_CONCORD,
     RULE,
@@ -296,7 +297,7 @@ def test_a_learned_candidate_must_keep_the_objects(n_shared: int) -> None:
     ("difference", "chosen"), [(-1.1, "matching"), (-0.9, "retrain"), (0.0, "retrain"), (5.0, "retrain")]
 )
 def test_a_learned_candidate_may_not_score_lower_but_for_the_margin(difference: float, chosen: str) -> None:
-    learned = found(0.96 + difference * MARGIN, learned=True)
+    learned = found(0.96 + difference * LEARNED_MARGIN, learned=True)
     choice = choose({IDENTITY: found(0.6), "matching": found(0.96), "retrain": learned}, HOME)
     assert choice.chosen == chosen
 
@@ -331,5 +332,5 @@ def test_the_unchanged_frames_may_be_alone() -> None:
 def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
-        "concord": CONCORD, "kept": KEPT, "at_home": AT_HOME,
+        "concord": CONCORD, "kept": KEPT, "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME,
     }  # fmt: skip
