@@ -39,6 +39,11 @@ def run() -> None:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting; repeatable."
 )
+@click.option(
+    "--with-ceiling",
+    is_flag=True,
+    help="Also train on B's true masks, to show what adaptation could reach at most.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
@@ -50,6 +55,7 @@ def cell_tracking(
     seed: int | None,
     domains: str | None,
     overrides: tuple[str, ...],
+    with_ceiling: bool,
     dry_run: bool,
     resume: bool,
     as_json: bool,
@@ -64,7 +70,7 @@ def cell_tracking(
     from biostyle.pipelines import cell_tracking as pipeline
     from biostyle.stages.fetch import fetch
 
-    given = {"device": device, "seed": seed}
+    given = {"device": device, "seed": seed, "with_ceiling": "true" if with_ceiling else None}
     settings = load_config(
         config, [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
     )

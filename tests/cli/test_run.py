@@ -384,3 +384,13 @@ def test_a_bug_keeps_its_traceback(tiny_config: Path, tiny_data: Path, tmp_path:
     assert result.returncode == 1
     assert "Traceback" in result.stderr
     assert result.stderr.rstrip().endswith("ZeroDivisionError: a bug")
+
+
+def test_the_ceiling_is_made_on_request(
+    run_copy: Path, tiny_config: Path, tiny_data: Path, biostyle: Invoke
+) -> None:
+    result = biostyle(*arguments(tiny_config, tiny_data, run_copy, "--with-ceiling", "--dry-run"))
+    assert result.exit_code == 0, result.output
+    planned = [line.split() for line in result.stderr.splitlines()]
+    assert ["ceiling/zeiss", "would", "be", "made"] in planned
+    assert ["candidates/zeiss/retrain", "up", "to", "date"] in planned
