@@ -238,8 +238,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     -------
     Choice
         Among the candidates that were not learned, the first whose score is within ``MARGIN`` of the best; then the
-        learned one with the best score, if that is lower by ``LEARNED_MARGIN`` at most and it keeps the objects. The unchanged frames
-        where nobody reaches ``TRUSTED`` or the chains are not in concord, and where S_A is at home on them.
+        learned one with the best score, if that is lower by ``LEARNED_MARGIN`` at most and it keeps the objects. The
+        unchanged frames where nobody reaches ``TRUSTED`` or the chains are not in concord, and where S_A is at home.
 
     Examples
     --------
