@@ -275,7 +275,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
 
     Examples
     --------
-    >>> flatten({"seed": 0, "stylizer": {"n_steps": 500}})
+    >>> flatten({"seed": 0, "cyclegan": {"n_steps": 500}})
     [('seed', '0'), ('cyclegan.n_steps', '500')]
     """
     rows: list[tuple[str, str]] = []
