@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from biostyle.adaptation import AdaptedSegmenter
 from biostyle.adapted_model import load_adapted
 from biostyle.artifacts import BuildOptions, build
 from biostyle.data.prepared import PreparedFrame, load_prepared
 from biostyle.data.splits import check_no_leak
 from biostyle.devices import resolve_device
-from biostyle.inference import segment_frame, stylize_frame
+from biostyle.inference import adapt_frame, segment_frame
 from biostyle.io.frames import write_frame
 from biostyle.io.labels import mask_to_labels, write_labels
 
@@ -68,13 +69,14 @@ def predict(
         model = adapted.segmenter.to(where)
         for position, row in enumerate(rows):
             image = domain.read_image(row)
-            mask = segment_frame(model, image, adapted.preprocessing, where)
-            write_labels(result_path(partial, row), mask_to_labels(mask))
-            if adapted.stylizer is not None:
-                stylized = stylize_frame(adapted.stylizer, image, adapted.preprocessing, where)
+            if isinstance(model, AdaptedSegmenter):
+                stylized, mask = adapt_frame(model, image, adapted.preprocessing, where)
                 write_frame(
                     partial / "stylized" / f"{row.frame_id}.tif", np.rint(stylized * 65535).astype(np.uint16)
                 )
+            else:
+                mask = segment_frame(model, image, adapted.preprocessing, where)
+            write_labels(result_path(partial, row), mask_to_labels(mask))
             options.progress.update(position + 1, len(rows), {})
 
     build(out, "predict", {}, inputs, work, options)
