@@ -13,6 +13,7 @@ from biostyle.data.datasets import AnnotatedCropSampler
 from biostyle.devices import Precision, autocast
 from biostyle.losses import dice_cross_entropy
 from biostyle.training.augmentation import AugmentationSettings, augment
+from biostyle.training.samples import segmentation_rows
 from biostyle.training.schedules import constant_then_linear, set_learning_rate
 from biostyle.training.seeding import RandomStream
 from biostyle.training.session import OnProgress, SessionSettings, Stateful, TrainingSession
@@ -271,12 +272,7 @@ def retrain(
     latest: dict[str, torch.Tensor] = {}
 
     def sample() -> list[list[torch.Tensor]]:
-        probs = latest["logits"].softmax(1)[:, 1:]
-        truth = latest["target"][:, None] == 1
-        return [
-            [image[:1], prob, mask.float()]
-            for image, prob, mask in zip(latest["images"], probs, truth, strict=True)
-        ]
+        return segmentation_rows(**latest)
 
     parts: dict[str, Stateful] = {
         "network": network,

@@ -9,6 +9,29 @@ import torch
 from PIL import Image
 
 
+def segmentation_rows(
+    images: torch.Tensor, logits: torch.Tensor, target: torch.Tensor
+) -> list[list[torch.Tensor]]:
+    """Put each image beside what was found in it and what should have been.
+
+    Parameters
+    ----------
+    images : Tensor of shape (N, C, H, W)
+        In [0, 1]; the first channel is shown.
+    logits : Tensor of shape (N, 2, H, W)
+        Class scores.
+    target : Tensor of shape (N, H, W)
+        Class indices.
+
+    Returns
+    -------
+    list of list of Tensor of shape (1, H, W)
+        For :func:`write_samples`: a row an image, with its foreground probability and its mask.
+    """
+    probs, truth = logits.softmax(1)[:, 1:], target[:, None] == 1
+    return [[image[:1], prob, mask.float()] for image, prob, mask in zip(images, probs, truth, strict=True)]
+
+
 def write_samples(path: Path, rows: list[list[torch.Tensor]]) -> None:
     """Write images as one PNG, a row of images beneath the other.
 
