@@ -127,13 +127,15 @@ class BatchSource:
     ) -> None:
         sides = [side for image in (*images_a, *images_b) for side in image.shape[-2:]]
         self.crop_size_px = size = min(crop_size_px, *sides)
-        self.crops_a, self.crops_b = (CropSampler(images, size, device) for images in (images_a, images_b))
-        self.annotated: tuple[AnnotatedCropSampler, AnnotatedCropSampler] | None = None
-        if loop is not None:
-            self.annotated = (
-                AnnotatedCropSampler(images_a, loop.masks_a, size, device),
-                AnnotatedCropSampler(images_b, loop.masks_b, size, device),
+        self.crops_a: CropSampler
+        self.crops_b: CropSampler
+        if loop is None:
+            self.crops_a, self.crops_b = (
+                CropSampler(images, size, device) for images in (images_a, images_b)
             )
+        else:
+            self.crops_a = AnnotatedCropSampler(images_a, loop.masks_a, size, device)
+            self.crops_b = AnnotatedCropSampler(images_b, loop.masks_b, size, device)
 
     def draw(self, n_crops: int, generator: torch.Generator) -> Batch:
         """Draw crops.
@@ -150,9 +152,9 @@ class BatchSource:
         Batch
             Images of shape (N, C, S, S) in [0, 1] and, with S_A in the loop, A's masks of shape (N, S, S).
         """
-        if self.annotated is None:
-            return Batch(self.crops_a.draw(n_crops, generator), self.crops_b.draw(n_crops, generator), None)
-        crops_a, crops_b = self.annotated
+        crops_a, crops_b = self.crops_a, self.crops_b
+        if not (isinstance(crops_a, AnnotatedCropSampler) and isinstance(crops_b, AnnotatedCropSampler)):
+            return Batch(crops_a.draw(n_crops, generator), crops_b.draw(n_crops, generator), None)
         real_b, masks_b = crops_b.draw_annotated(n_crops, generator)
         wanted = (masks_b == 1).float().mean(dim=(1, 2))
         real_a, masks_a = crops_a.draw_with_fractions(wanted, generator)
