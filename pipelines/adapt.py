@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from biostyle.adapted_model import is_usable
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.checkpoints import CARD, read_card
 from biostyle.config import AdaptConfig, dump_config
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
-from biostyle.pipelines.race import race
+from biostyle.pipelines.race import can_be_used, race
 from biostyle.stages.export_adapted import export_adapted
 from biostyle.stages.import_segmenter import import_segmenter
 from biostyle.stages.predict import predict
@@ -116,7 +115,7 @@ def run(config: AdaptConfig, given: Given, out: Path, *, command: str, options: 
             options=options,
         )
         for row in shown
-        if row == "before" or raced.candidates[row] in options.pending or is_usable(raced.candidates[row])
+        if row == "before" or can_be_used(raced.candidates[row], options)
     }
     predictions["after"] = predictions[chosen]
     scores = score(tested, predictions, out / "scores", reference=config.score.reference, options=options)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from biostyle.adapted_model import is_usable
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import CellTrackingConfig, dump_config
 from biostyle.devices import resolve_device
-from biostyle.pipelines.race import race
+from biostyle.pipelines.race import can_be_used, race
 from biostyle.stages.predict import predict
 from biostyle.stages.prepare import prepare
 from biostyle.stages.report import DomainDirectories, report
@@ -140,7 +139,7 @@ def _judge(
             options=options,
         )
         for row in ("before", *candidates)
-        if row == "before" or candidates[row] in options.pending or is_usable(candidates[row])
+        if row == "before" or can_be_used(candidates[row], options)
     }
     if choice is not None:
         predictions["after"] = predictions[chosen_candidate(choice)]

@@ -100,4 +100,22 @@ def race(
 def _renderer(config: RaceSettings, candidate: Path, options: BuildOptions) -> Path | None:
     """The learned translation from A to B, unless it is not wanted or its training gave up."""
     wanted = config.retrain.rendered and "cyclegan_sa" in config.candidates
-    return candidate if wanted and (candidate in options.pending or is_usable(candidate)) else None
+    return candidate if wanted and can_be_used(candidate, options) else None
+
+
+def can_be_used(candidate: Path, options: BuildOptions) -> bool:
+    """Say whether a candidate holds a model, or would after a run.
+
+    Parameters
+    ----------
+    candidate : Path
+        A candidate directory.
+    options : BuildOptions
+        Knows what a dry run would make.
+
+    Returns
+    -------
+    bool
+        False only where a training gave up.
+    """
+    return candidate in options.pending or is_usable(candidate)
