@@ -23,6 +23,42 @@ def freeze(model: nn.Module) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
+def foreground(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the probability of not being background.
+
+    Parameters
+    ----------
+    segmenter : Module
+        A Segmenter.
+    images : Tensor of shape (N, C, H, W)
+        In [0, 1].
+
+    Returns
+    -------
+    Tensor of shape (N, 1, H, W)
+        In [0, 1], float32.
+    """
+    return 1 - segmenter(images).float().softmax(dim=1)[:, :1]
+
+
+def foreground_when_turned(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the same for images that are turned by 90° on the way in and back on the way out.
+
+    Parameters
+    ----------
+    segmenter : Module
+        A Segmenter.
+    images : Tensor of shape (N, C, H, W)
+        In [0, 1].
+
+    Returns
+    -------
+    Tensor of shape (N, 1, H, W)
+        In [0, 1], float32, on the grid of ``images``.
+    """
+    return torch.rot90(foreground(segmenter, torch.rot90(images, 1, (-2, -1))), -1, (-2, -1))
+
+
 class AdaptedSegmenter(nn.Module):
     """A segmenter of domain B made of a frozen segmenter of A and a stylizer from B to A.
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
+from biostyle.adaptation import foreground, foreground_when_turned
 from biostyle.data.preprocessing import Preprocessing, resize
 from biostyle.devices import autocast
 from biostyle.types import NDArray
@@ -159,8 +160,8 @@ def judge(
     for image in images:
         batch = preprocessing.image_batch(image).to(device)
         with autocast(device):
-            probs = _foreground(segmenter, batch)
-            turned = torch.rot90(_foreground(segmenter, torch.rot90(batch, 1, (-2, -1))), -1, (-2, -1))
+            probs = foreground(segmenter, batch)
+            turned = foreground_when_turned(segmenter, batch)
         mask = (probs > 0.5).float()
         fractions.append(float(mask.mean()))
         telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
@@ -314,11 +315,6 @@ def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) ->
     """Mean Dice coefficient over frames."""
     found = [_dice(one.float(), other.float()) for one, other in zip(masks, others, strict=True)]
     return sum(found) / len(found)
-
-
-def _foreground(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of not being background, shape (N, 1, H, W)."""
-    return 1 - segmenter(images).float().softmax(dim=1)[:, :1]
 
 
 def _dice(probs: torch.Tensor, mask: torch.Tensor) -> float:

@@ -9,6 +9,7 @@ import torch
 from pydantic import ConfigDict, Field, model_validator
 from torch import nn
 
+from biostyle.adaptation import foreground, foreground_when_turned
 from biostyle.data.datasets import AnnotatedCropSampler
 from biostyle.devices import Precision, autocast
 from biostyle.losses import dice_cross_entropy
@@ -200,8 +201,7 @@ def foreground_probs(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor
     Tensor of shape (N, 1, H, W)
         Probability of not being background.
     """
-    turned = torch.rot90(segmenter(torch.rot90(images, 1, (-2, -1))), -1, (-2, -1))
-    return 1 - (segmenter(images).softmax(1)[:, :1] + turned.softmax(1)[:, :1]) / 2
+    return (foreground(segmenter, images) + foreground_when_turned(segmenter, images)) / 2
 
 
 def retrain(

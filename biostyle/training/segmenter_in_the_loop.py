@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from biostyle.adaptation import foreground
 from biostyle.data.datasets import AnnotatedCropSampler, CropSampler
 from biostyle.errors import TranslationAlarmError
 from biostyle.losses import dice_cross_entropy
@@ -48,7 +49,7 @@ class SegmenterInTheLoop:
         Tensor of shape (N, C + 1, H, W)
             What the discriminator of A is shown.
         """
-        return torch.cat([images, 1 - self.segmenter(images).softmax(1)[:, :1].to(images.dtype)], dim=1)
+        return torch.cat([images, foreground(self.segmenter, images).to(images.dtype)], dim=1)
 
     def loss(self, rec_a: torch.Tensor, masks_a: torch.Tensor) -> torch.Tensor:
         """Return S_A's loss on images of A that went to B and back.
