@@ -47,8 +47,8 @@ class Segmenter(Protocol):
         ...
 
 
-def check_image(image: NDArray, name: str = "image", where: str = "") -> NDArray:
-    """Check that an array is one grayscale frame that can be used.
+def check_image(image: NDArray, name: str = "image", where: str = "", *, colour: bool = False) -> NDArray:
+    """Check that an array is one frame that can be used.
 
     Parameters
     ----------
@@ -58,16 +58,18 @@ def check_image(image: NDArray, name: str = "image", where: str = "") -> NDArray
         What to call it in the error.
     where : str
         File it came from, for the error.
+    colour : bool
+        Whether an RGB frame (H, W, 3) may be used beside a grayscale one.
 
     Returns
     -------
-    ndarray of shape (H, W)
+    ndarray of shape (H, W), or (H, W, 3) in colour
         The same array.
 
     Raises
     ------
     ImageError
-        If it is not two-dimensional, is empty, holds NaN or infinity, or is constant.
+        If it has another shape, is empty, holds NaN or infinity, or is constant.
 
     Examples
     --------
@@ -76,7 +78,13 @@ def check_image(image: NDArray, name: str = "image", where: str = "") -> NDArray
     (2, 2)
     """
     at = f" ({where})" if where else ""
-    if image.ndim != 2:
+    rgb = colour and image.ndim == 3 and image.shape[2] == 3
+    if colour and image.ndim != 2 and not rgb:
+        raise ImageError(
+            f"{name} must be one frame (H, W) or (H, W, 3), got shape {image.shape}{at}. "
+            "Convert it to gray or RGB, or split the stack into frames."
+        )
+    if image.ndim != 2 and not rgb:
         raise ImageError(
             f"{name} must be one grayscale frame (H, W), got shape {image.shape}{at}. "
             "Convert RGB to gray, or split the stack into frames."
@@ -90,9 +98,10 @@ def check_image(image: NDArray, name: str = "image", where: str = "") -> NDArray
         raise ImageError(
             f"{name} must be finite, got {n_bad} NaN or infinite pixels{at}. Replace them before use."
         )
-    if image.min() == image.max():
+    if (image == image[:1, :1]).all() if rgb else image.min() == image.max():
+        value = tuple(image[0, 0].tolist()) if rgb else image.flat[0]
         raise ImageError(
-            f"{name} must not be constant, got {image.flat[0]} in every pixel{at}. "
+            f"{name} must not be constant, got {value} in every pixel{at}. "
             "Remove the frame; it carries no information."
         )
     return image

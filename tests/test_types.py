@@ -32,6 +32,16 @@ def test_refuses_a_frame_that_cannot_be_used(image: np.ndarray, message: str) ->
         check_image(image, "frame", "t.tif")
 
 
+def test_colour_is_taken_where_it_is_asked_for() -> None:
+    image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    assert check_image(image, colour=True) is image
+    assert check_image(image[..., 0], colour=True).shape == (4, 5)
+    with pytest.raises(ImageError, match=r"\(H, W\) or \(H, W, 3\), got shape \(4, 5, 2\)"):
+        check_image(image[..., :2], colour=True)
+    with pytest.raises(ImageError, match=r"constant, got \(1, 2, 3\) in every pixel"):
+        check_image(np.full((4, 5, 3), (1, 2, 3), np.uint8), colour=True)
+
+
 def test_a_file_that_is_not_known_is_not_named() -> None:
     with pytest.raises(ImageError, match=r"image must not be constant, got 0 in every pixel\. Remove"):
         check_image(np.zeros((2, 2), np.uint8))
