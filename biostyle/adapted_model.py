@@ -2,7 +2,7 @@
 
 A *candidate* directory holds any of the model directories ``chain`` (deterministic matching), ``gen_ba`` (a generator from
 B to A) and ``segmenter`` (S_B, in place of S_A). An *adapted model* is the same with a segmenter always in it and
-``adapted.json``, so that it works wherever it is copied to.
+``adapted.json``, which lists the SHA-256 of each file of its parts, so that it works wherever it is copied to.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from biostyle.adaptation import AdaptedSegmenter
 from biostyle.checkpoints import load_model
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import CheckpointError, OutputError
+from biostyle.io.integrity import sha256
 
 CHAIN, GENERATOR, SEGMENTER, DESCRIPTION = "chain", "gen_ba", "segmenter", "adapted.json"
 STATISTICS = "statistics.safetensors"  # of the training frames, beside a generator's weights
@@ -65,8 +66,11 @@ def load_adapted(directory: Path | None, segmenter: Path | None = None) -> Adapt
     Raises
     ------
     CheckpointError
-        If there is no segmenter, a part cannot be read, or the parts want different preprocessing.
+        If there is no segmenter, a part cannot be read, or the parts want different preprocessing; if a file of an
+        adapted model is missing, new or altered.
     """
+    if directory is not None and (directory / DESCRIPTION).is_file():
+        _check_files(directory)
     own = directory / SEGMENTER if directory else None
     if own is not None and own.is_dir():
         segmenter = own
@@ -146,15 +150,41 @@ def save_adapted(candidate: Path | None, segmenter: Path, out: Path, description
     own = candidate / SEGMENTER if candidate else segmenter
     parts = {SEGMENTER: own if own.is_dir() else segmenter}
     parts |= {name: candidate / name for name in _STYLIZERS if candidate and (candidate / name).is_dir()}
-    card = {"format": "biostyle-adapted-model", "version": 1, **description}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, part in parts.items():
             shutil.copytree(
                 part, out / name, ignore=shutil.ignore_patterns("resume", "samples", "artifact.json")
             )
+        card = {
+            "format": "biostyle-adapted-model", "version": 2, "files": _files(out), **description
+        }  # fmt: skip
         (out / DESCRIPTION).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise OutputError(
             f"adapted model must be writable, got {error.strerror or error} ({out}). Choose another folder or free some space."
         ) from error
+
+
+def _files(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file of the parts, by relative path."""
+    paths = [path for name in (*_STYLIZERS, SEGMENTER) for path in (directory / name).rglob("*")]
+    return {path.relative_to(directory).as_posix(): sha256(path) for path in sorted(paths) if path.is_file()}
+
+
+def _check_files(directory: Path) -> None:
+    """Refuse an adapted model of which a file is not the one that was saved."""
+    try:
+        expected = dict(json.loads((directory / DESCRIPTION).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{DESCRIPTION} must list the files of the adapted model, got {error!r} ({directory}). "
+            "Copy the model again, or adapt again."
+        ) from error
+    actual = _files(directory)
+    for name in sorted({*actual, *expected}):
+        if actual.get(name) != expected.get(name):
+            raise CheckpointError(
+                f"{name} must have SHA-256 {expected.get(name, 'in ' + DESCRIPTION)}, "
+                f"got {actual.get(name, 'no such file')} ({directory}). Copy the model again."
+            )

@@ -20,9 +20,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from biostyle.data.cache import hash_file
 from biostyle.errors import ArtifactMismatchError, ChecksumError, DataError, InterruptedRunError, OutputError
 from biostyle.io.atomic import flush
+from biostyle.io.integrity import sha256
 from biostyle.progress import Progress, SilentProgress
 
 RECORD, REQUEST = "artifact.json", "request.json"
@@ -366,14 +366,14 @@ def _hash_files(directory: Path) -> dict[str, str]:
 @lru_cache(maxsize=65_536)
 def _remembered_hash(path: Path, state: tuple[int, ...]) -> str:
     """SHA-256 of a file in one state."""
-    return hash_file(path)
+    return sha256(path)
 
 
 def _hash_once(path: Path) -> str:
     """SHA-256, remembered in this process; a file written so lately that it could be again unnoticed is hashed anew."""
     stat = path.stat()
     state = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
-    return _remembered_hash(path, state) if time.time_ns() - max(state[:2]) > SETTLED_NS else hash_file(path)
+    return _remembered_hash(path, state) if time.time_ns() - max(state[:2]) > SETTLED_NS else sha256(path)
 
 
 def _digest(value: Any) -> str:

@@ -59,6 +59,7 @@ def spoil(directory: Path, how: str) -> None:
         described = directory / "gen_ba" / "model.json"
         text = json.loads(described.read_text()) | {"weights_sha256": hashlib.sha256(content).hexdigest()}
         described.write_text(json.dumps(text))
+        list_anew(directory)
     elif how == "cut short":
         weights.write_bytes(weights.read_bytes()[:-10])
     elif how == "other weights":
@@ -71,10 +72,27 @@ def spoil(directory: Path, how: str) -> None:
         card.unlink()
     elif how == "card of noise":
         card.write_text("{")
+    elif how == "other card":
+        card.write_text(card.read_text().replace("0.5", "0.6"))
+    elif how == "no chain":
+        (directory / "chain").rename(directory / "elsewhere")
+    elif how == "another part":
+        (directory / "chain" / "more").write_text("")
+    elif how == "no list":
+        (directory / "adapted.json").write_text("{}")
     elif how == "no segmenter":
         card.parent.rename(directory / "elsewhere")
     elif how == "nothing":
         directory.rename(directory.with_name("moved"))
+
+
+def list_anew(directory: Path) -> None:
+    """Put the hashes of the parts as they are into ``adapted.json``."""
+    card = json.loads((directory / "adapted.json").read_text())
+    parts = [path for part in ("chain", "gen_ba", "segmenter") for path in (directory / part).rglob("*")]
+    hashes = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in parts if path.is_file()}
+    card["files"] = {path.relative_to(directory).as_posix(): digest for path, digest in hashes.items()}
+    (directory / "adapted.json").write_text(json.dumps(card))
 
 
 class _Bomb:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -170,8 +171,13 @@ def test_an_adapted_model_works_wherever_it_is_moved_to(
     assert torch.equal(after.segmenter(images), before.segmenter(images))
     assert (after.preprocessing, after.frames) == (before.preprocessing, before.frames)
     assert {path.name for path in moved.iterdir()} == {"segmenter", "adapted.json"} | set(parts)
+    files = {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in read_tree(moved).items()
+        if name != "adapted.json"
+    }
     assert json.loads((moved / "adapted.json").read_text()) == {
-        "format": "biostyle-adapted-model", "version": 1, "chosen": "x", "n": 3
+        "format": "biostyle-adapted-model", "version": 2, "files": files, "chosen": "x", "n": 3
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from biostyle.artifacts import BuildOptions, build
 from biostyle.errors import BiostyleError, CheckpointError, ChecksumError, ConfigError, ImageError, MaskError
 from biostyle.inference import InferenceSettings, segment_frame, stack_statistics, stylize_frame
 from biostyle.io.labels import mask_to_labels
-from tests.adapted_models import spoil, write_adapted
+from tests.adapted_models import list_anew, spoil, write_adapted
 
 RNG = np.random.default_rng(3)
 STACK = RNG.integers(0, 4096, (3, 2, 33, 50), dtype=np.uint16)
@@ -106,6 +106,7 @@ def test_statistics_of_training_are_read_from_the_model(tmp_path: Path) -> None:
     statistics = stack_statistics(adapted.stylizer, batches, CPU)
     assert statistics
     save_file(statistics, directory / "gen_ba" / "statistics.safetensors")
+    list_anew(directory)
     model = load(directory, "cpu")
     expected = model.stylize(STACK[:, 0], "TYX", statistics="stack")
     np.testing.assert_array_equal(model.stylize(STACK[1, 0], statistics="train"), expected[1])
@@ -221,10 +222,14 @@ def test_more_objects_than_labels_can_number(
         ("a pickle with its hash", "must hold the weights"),
         ("cut short", "must have SHA-256"),
         ("other weights", "must have SHA-256"),
-        ("no weights", r"got no model\.safetensors"),
-        ("no card", r"got no model\.json"),
-        ("card of noise", "must describe a biostyle model"),
-        ("no segmenter", "must hold a directory segmenter"),
+        ("no weights", r"^gen_ba/model\.safetensors must have SHA-256 [0-9a-f]{64}, got no such file"),
+        ("no card", r"^segmenter/model\.json must have SHA-256 [0-9a-f]{64}, got no such file"),
+        ("card of noise", r"^segmenter/model\.json must have SHA-256 [0-9a-f]{64}, got [0-9a-f]{64} "),
+        ("other card", r"^segmenter/model\.json must have SHA-256 [0-9a-f]{64}, got [0-9a-f]{64} "),
+        ("no chain", r"^chain/model\.json must have SHA-256 [0-9a-f]{64}, got no such file"),
+        ("another part", r"^chain/more must have SHA-256 in adapted\.json, got e3b0c442"),
+        ("no list", r"^adapted\.json must list the files of the adapted model, got KeyError\('files'\)"),
+        ("no segmenter", r"^segmenter/model\.json must have SHA-256 [0-9a-f]{64}, got no such file"),
         ("nothing", "must hold a directory segmenter"),
     ],
 )

@@ -18,7 +18,6 @@ from biostyle.artifacts import (
     versions,
     write_json,
 )
-from biostyle.data.cache import hash_file
 from biostyle.errors import (
     ArtifactMismatchError,
     ChecksumError,
@@ -26,6 +25,7 @@ from biostyle.errors import (
     InterruptedRunError,
     OutputError,
 )
+from biostyle.io.integrity import sha256
 
 Work = Callable[[Path], None]
 
@@ -383,7 +383,7 @@ def test_a_file_is_hashed_once_as_long_as_nothing_writes_to_it(
     file = tmp_path / "raw" / "a.txt"
     file.write_text("1")
     hashed: list[Path] = []
-    monkeypatch.setattr("biostyle.artifacts.hash_file", lambda path: hashed.append(path) or hash_file(path))
+    monkeypatch.setattr("biostyle.artifacts.sha256", lambda path: hashed.append(path) or sha256(path))
     first = [fingerprint(tmp_path / "raw") for _ in range(2)]
     assert len(hashed) == 2  # just written: it could be written again without a trace
     monkeypatch.setattr("biostyle.artifacts.SETTLED_NS", -1)

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -34,6 +33,7 @@ from biostyle.errors import (
     OutputError,
 )
 from biostyle.io.atomic import flush
+from biostyle.io.integrity import sha256
 
 RECORD_NAME = "biostyle_files.json"
 _N_NAMED = 5
@@ -304,26 +304,9 @@ def verify(dataset: str | Manifest, root: str | Path | None = None, progress: On
     return len(files)
 
 
-def hash_file(path: Path) -> str:
-    """Compute a file's SHA-256.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-        64 lowercase hexadecimal digits.
-    """
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
-
-
 def _entry(path: Path, name: str) -> FileEntry:
     """Describe one file on disk."""
-    return FileEntry(name, path.stat().st_size, hash_file(path))
+    return FileEntry(name, path.stat().st_size, sha256(path))
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from biostyle.data.cache import (
     complete_folder,
     copy_folder,
     data_root,
-    hash_file,
     locked,
     publish,
 )
@@ -22,6 +21,7 @@ from biostyle.data.extract import FileEntry, Limits, extract
 from biostyle.data.manifest import ArchiveFile, Manifest, load_manifest
 from biostyle.data.terms import require_terms
 from biostyle.errors import ArchiveError, ChecksumError, DataError, OutputError, TermsError
+from biostyle.io import integrity
 
 _UNPACKED_SLACK = 4  # the manifests' sizes are estimates
 
@@ -176,7 +176,7 @@ def _checked(file: ArchiveFile, path: Path) -> _Archive:
             f"{file.name} must be in the folder of archives, got nothing ({path.parent}). "
             "Put it there, or leave out --from-dir to download it."
         )
-    sha256 = hash_file(path)
+    sha256 = integrity.sha256(path)
     if file.sha256 not in (None, sha256):
         raise ChecksumError(
             f"{path} has SHA-256 {sha256}, its manifest says {file.sha256}. "

@@ -15,7 +15,6 @@ from biostyle.data.cache import (
     complete_folder,
     copy_folder,
     data_root,
-    hash_file,
     is_complete,
     locked,
     publish,
@@ -24,6 +23,7 @@ from biostyle.data.cache import (
 from biostyle.data.extract import FileEntry
 from biostyle.data.manifest import Manifest
 from biostyle.errors import ArchiveError, ArtifactMismatchError, ChecksumError, DataError, OutputError
+from biostyle.io.integrity import sha256
 
 MakeManifest = Callable[..., Manifest]
 
@@ -33,7 +33,7 @@ def fill(folder: Path) -> list[FileEntry]:
     for name in ["01/t000.tif", "01/t001.tif", "01_GT/SEG/man_seg000.tif"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode())
-        entries.append(FileEntry(name, len(name), hash_file(folder / name)))
+        entries.append(FileEntry(name, len(name), sha256(folder / name)))
     return entries
 
 

@@ -13,7 +13,7 @@ from biostyle.checkpoints import load_model, save_model
 from biostyle.errors import CheckpointError, ConfigError
 from biostyle.exporting.bioimageio import PackageFacts, export_bioimageio
 from biostyle.exporting.parts import Part
-from tests.adapted_models import write_adapted
+from tests.adapted_models import list_anew, write_adapted
 
 FACTS = PackageFacts("Adapted segmenter", ("A. Name",), "CC-BY-4.0")
 new_pydantic = tuple(map(int, pydantic.VERSION.split(".")[:2])) >= (2, 14)
@@ -93,5 +93,6 @@ def test_other_scaling_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     save_model(
         directory / "segmenter", network, preprocessing=preprocessing, training_data=card["training_data"]
     )
+    list_anew(directory)
     with pytest.raises(CheckpointError, match=r"scale by percentiles for BioImage\.IO, got dtype"):
         export_bioimageio(directory, tmp_path / "model.zip", FACTS)

@@ -25,7 +25,7 @@ from biostyle.matching.chain import MatchingChain
 from biostyle.matching.histogram import Histogram
 from biostyle.models.foreign import open_foreign
 from biostyle.types import NDArray
-from tests.adapted_models import write_adapted
+from tests.adapted_models import list_anew, write_adapted
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -172,3 +172,4 @@ def replace(directory: Path, model: nn.Module) -> None:
         preprocessing=Preprocessing(working_scale=0.5).model_dump(mode="json"),
         training_data={"frames": []},
     )
+    list_anew(directory.parent)
