@@ -64,7 +64,9 @@ def race(
     seeded: dict[str, Any] = {"seed": config.seed, **common}
     matching = out / "matching"
     makers: dict[str, Callable[[Path], Path]] = {
-        "matching": lambda to: match(prepared_b, segmenter, to, config.matching, **common),
+        "matching": lambda to: match(
+            prepared_b, segmenter, to, config.matching, prepared_a=prepared_a, **common
+        ),
         "cyclegan": lambda to: train_stylizer(
             prepared_a, prepared_b, to, config.cyclegan, config.preprocessing, **seeded
         ),

@@ -175,7 +175,7 @@ def read_images(
 
     Returns
     -------
-    list of Tensor of shape (1, H, W)
+    list of Tensor of shape (C, H, W)
         In [0, 1], at the working resolution.
     """
     return [preprocessing.image_batch(domain.read_image(row))[0] for row in rows]

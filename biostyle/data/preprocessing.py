@@ -26,6 +26,8 @@ class Preprocessing(BaseModel):
         The two percentiles.
     working_scale : float
         Size of the network's input relative to the frame.
+    working_side_px : int or None
+        Where frames differ in size: what their longest side becomes, in pixels, before the working scale applies.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,6 +36,7 @@ class Preprocessing(BaseModel):
     low_percentile: float = Field(0.5, ge=0, lt=50)
     high_percentile: float = Field(99.5, gt=50, le=100)
     working_scale: float = Field(1.0, gt=0, le=LARGEST_SCALE)
+    working_side_px: int | None = Field(None, ge=16, exclude_if=lambda side: side is None)
 
     def scaled(self, factor: float) -> Preprocessing:
         """Return the same preprocessing at another working scale.
@@ -62,13 +65,13 @@ class Preprocessing(BaseModel):
 
         Parameters
         ----------
-        image : ndarray of shape (H, W)
+        image : ndarray of shape (H, W) or (H, W, 3)
             Raw frame of any dtype.
 
         Returns
         -------
-        Tensor of shape (1, 1, H', W')
-            In [0, 1], at the working resolution.
+        Tensor of shape (1, C, H', W')
+            In [0, 1], at the working resolution; C is 1 for gray frames and 3 for colour.
         """
         unit = to_unit_range(
             image,
@@ -76,7 +79,8 @@ class Preprocessing(BaseModel):
             low_percentile=self.low_percentile,
             high_percentile=self.high_percentile,
         )
-        batch = torch.from_numpy(unit)[None, None]
+        frame = torch.from_numpy(unit)
+        batch = (frame[None] if frame.ndim == 2 else frame.movedim(-1, 0))[None]
         return resize(batch, self.working_size(image.shape)).clamp(0, 1)
 
     def mask_at_working_size(self, mask: NDArray) -> torch.Tensor:
@@ -102,7 +106,7 @@ class Preprocessing(BaseModel):
         Parameters
         ----------
         shape : tuple of int
-            Height and width of the frame, in pixels.
+            Height and width of the frame, in pixels; what follows is not looked at.
 
         Returns
         -------
@@ -113,9 +117,34 @@ class Preprocessing(BaseModel):
         --------
         >>> Preprocessing(working_scale=0.5).working_size((520, 696))
         (260, 348)
+        >>> Preprocessing(working_side_px=192).working_size((300, 400, 3))
+        (144, 192)
         """
-        height, width = (max(1, round(length * self.working_scale)) for length in shape)
+        factor = self.factor(shape)
+        height, width = (max(1, round(length * factor)) for length in shape[:2])
         return height, width
+
+    def factor(self, shape: tuple[int, ...]) -> float:
+        """Return by how much a frame is resized.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Height and width of the frame, in pixels; what follows is not looked at.
+
+        Returns
+        -------
+        float
+            The working scale, times what brings the longest side to ``working_side_px``.
+
+        Examples
+        --------
+        >>> Preprocessing(working_side_px=200, working_scale=2.0).factor((300, 400))
+        1.0
+        """
+        if self.working_side_px is None:
+            return self.working_scale
+        return self.working_scale * self.working_side_px / max(shape[:2])
 
 
 def resize(batch: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

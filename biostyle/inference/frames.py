@@ -30,7 +30,7 @@ def segment_frame(
     segmenter : Module
         A Segmenter, adapted or not, on ``device`` and in evaluation mode. A U-Net is run tile by tile and the
         generator before it strip by strip; anything else gets the frame as a whole.
-    image : ndarray of shape (H, W)
+    image : ndarray of shape (H, W) or (H, W, 3)
         Raw frame of any dtype.
     preprocessing : Preprocessing
         How the segmenter wants its input.
@@ -66,7 +66,7 @@ def stylize_frame(
     stylizer : Module
         A Stylizer on ``device`` and in evaluation mode. A generator is run strip by strip; matching steps get the
         frame as a whole.
-    image : ndarray of shape (H, W)
+    image : ndarray of shape (H, W) or (H, W, 3)
         Raw frame of any dtype.
     preprocessing : Preprocessing
         How the stylizer wants its input.
@@ -77,7 +77,7 @@ def stylize_frame(
 
     Returns
     -------
-    ndarray of shape (H, W), float32
+    ndarray of the shape of ``image``, float32
         The frame in the other domain's style, in [0, 1].
     """
     stylized = stylize(stylizer, preprocessing.image_batch(image), device, settings)
@@ -97,7 +97,7 @@ def adapt_frame(
     ----------
     model : AdaptedSegmenter
         On ``device`` and in evaluation mode.
-    image : ndarray of shape (H, W)
+    image : ndarray of shape (H, W) or (H, W, 3)
         Raw frame of any dtype.
     preprocessing : Preprocessing
         How the stylizer wants its input.
@@ -108,7 +108,7 @@ def adapt_frame(
 
     Returns
     -------
-    stylized : ndarray of shape (H, W), float32
+    stylized : ndarray of the shape of ``image``, float32
         What :func:`stylize_frame` gives.
     mask : ndarray of shape (H, W), uint8
         What :func:`segment_frame` gives.
@@ -128,7 +128,7 @@ def _segment(
     settings: InferenceSettings,
 ) -> NDArray:
     """Segment a frame at its working size and bring the logits to its own, strip by strip where that is possible."""
-    height, width = shape
+    height, width = shape[:2]
     if not isinstance(segmenter, UNet):
         return _mask(resize(segmenter(images.to(device)), (height, width)))
     predict = predict_rows(segmenter, images, settings)
@@ -149,5 +149,5 @@ def _mask(logits: torch.Tensor) -> NDArray:
 @torch.inference_mode()
 def _to_frame(stylized: torch.Tensor, shape: tuple[int, ...]) -> NDArray:
     """Bring a translated frame back to the frame's own grid."""
-    height, width = shape
-    return resize(stylized, (height, width))[0, 0].clamp_(0, 1).numpy()
+    frame = resize(stylized, (shape[0], shape[1]))[0].clamp_(0, 1)
+    return frame[0].numpy() if len(frame) == 1 else frame.movedim(0, -1).numpy()

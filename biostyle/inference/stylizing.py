@@ -26,7 +26,7 @@ def stylize(
     ----------
     stylizer : Module
         A Stylizer on ``device`` and in evaluation mode: a generator, matching steps, or a sequence of such. Matching
-        steps get the frame as a whole, since percentiles and wide blurs need it; it has one channel.
+        steps get the frame as a whole, since percentiles and wide blurs need it.
     images : Tensor of shape (N, C, H, W)
         Images in [0, 1], on any device.
     device : device

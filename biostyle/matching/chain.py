@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from biostyle.errors import ConfigError
+from biostyle.matching.colour import Reinhard, ShadesOfGrey
 from biostyle.matching.fourier import Fourier
 from biostyle.matching.histogram import Histogram
 from biostyle.matching.intensity import Background, Polarity, Stretch, Tone
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from biostyle.types import ImageBatch
 
 Step: TypeAlias = Annotated[
-    Polarity | Tone | Background | Stretch | Blur | Sharpen | Histogram | Fourier, Field(discriminator="kind")
+    Polarity | Tone | Background | Stretch | Blur | Sharpen | Histogram | Fourier | ShadesOfGrey | Reinhard,
+    Field(discriminator="kind"),
 ]
 
 

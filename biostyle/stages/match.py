@@ -11,11 +11,13 @@ from biostyle.adaptation import AdaptedSegmenter
 from biostyle.adapted_model import CHAIN
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import load_model, save_model
+from biostyle.data.datasets import read_images
 from biostyle.data.prepared import PreparedFrame, load_prepared, spread
 from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
-from biostyle.matching.grid import GridChain, GridSettings, grid_chains
+from biostyle.matching.chain import Step
+from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.selection import SCORING, Evidence, best_candidate, concord, judge
 from biostyle.types import NDArray
 
@@ -29,6 +31,7 @@ def match(
     out: Path,
     settings: GridSettings,
     *,
+    prepared_a: Path | None = None,
     device: str,
     options: BuildOptions,
 ) -> Path:
@@ -45,6 +48,8 @@ def match(
         the best; ``chains.csv`` with every chain's score, finalists first; ``concord.json`` with the agreement of the best.
     settings : GridSettings
         The grid.
+    prepared_a : Path or None
+        Prepared domain A, for tones that are learned from its training frames; not looked at where there are none.
     device : str
         Where to compute; not part of the request.
     options : BuildOptions
@@ -58,8 +63,18 @@ def match(
     Raises
     ------
     ConfigError
-        If no scale of the grid fits the frames.
+        If no scale of the grid fits the frames, or tones are to be learned and there is no A.
+    ImageError
+        If tones need colour and the frames are gray.
     """
+    inputs = {"prepared_b": prepared_b, "segmenter": segmenter}
+    if settings.learned_tones:
+        if prepared_a is None:
+            raise ConfigError(
+                f"matching.tones must not be learned from A where there is no A, got {list(settings.learned_tones)}. "
+                "Give a prepared domain A, or other tones."
+            )
+        inputs["prepared_a"] = prepared_a
 
     def work(partial: Path) -> None:
         domain = load_prepared(prepared_b)
@@ -69,6 +84,14 @@ def match(
         model, card = load_model(segmenter)
         model.to(where)
         base = Preprocessing.model_validate(card["preprocessing"])
+        frames = domain.global_ids(rows)
+        learned: dict[str, Step] = {}
+        if "prepared_a" in inputs:
+            domain_a = load_prepared(inputs["prepared_a"])
+            rows_a = domain_a.frames("train")
+            images_a = [image[None] for image in read_images(domain_a, rows_a, base)]
+            learned = learn_tones(settings.learned_tones, images_a)
+            frames += domain_a.global_ids(rows_a)
         chains = [chain for chain in grid_chains(settings) if _fits(chain, base, rows, settings)]
         if not chains:
             raise ConfigError(
@@ -79,7 +102,7 @@ def match(
         n_finalists = min(settings.n_finalists, len(chains))
 
         def judged(chain: GridChain, position: int, on: list[NDArray]) -> Evidence:
-            adapted = AdaptedSegmenter(model, chain.build(settings)).eval()
+            adapted = AdaptedSegmenter(model, chain.build(settings, learned)).eval()
             found = judge(adapted, on, base.scaled(chain.scale), where)
             n_looks = len(chains) + n_finalists
             options.progress.update(position + 1, n_looks, {"label-free": found.score.value})
@@ -111,12 +134,14 @@ def match(
         write_json(partial / CONCORD, {"concord": concord([evidence[chain] for chain in ranking])})
         save_model(
             partial / CHAIN,
-            best.build(settings),
+            best.build(settings, learned),
             preprocessing=base.scaled(best.scale).model_dump(mode="json"),
-            training_data={"prepared_b": fingerprint(prepared_b), "frames": domain.global_ids(rows)},
+            training_data={
+                **{name: fingerprint(path) for name, path in inputs.items() if name != "segmenter"},
+                "frames": frames,
+            },
         )
 
-    inputs = {"prepared_b": prepared_b, "segmenter": segmenter}
     build(out, "match", {**settings.model_dump(mode="json"), "scoring": SCORING}, inputs, work, options)
     return out
 
@@ -140,8 +165,10 @@ def read_concord(candidate: Path) -> float:
 
 def _fits(chain: GridChain, base: Preprocessing, rows: list[PreparedFrame], settings: GridSettings) -> bool:
     """Whether the scaled frames are neither too small to be halved nor larger than wanted."""
-    factor = base.working_scale * chain.scale
-    sides = [side * factor for row in rows for side in (row.height, row.width)]
-    return (
-        min(sides) >= SMALLEST_SIDE_PX and max(sides) <= settings.largest_side_px and factor <= LARGEST_SCALE
-    )
+    sides = [
+        side * (base.factor((row.height, row.width)) * chain.scale)
+        for row in rows
+        for side in (row.height, row.width)
+    ]
+    fits = min(sides) >= SMALLEST_SIDE_PX and max(sides) <= settings.largest_side_px
+    return fits and base.working_scale * chain.scale <= LARGEST_SCALE

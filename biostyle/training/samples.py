@@ -17,7 +17,7 @@ def segmentation_rows(
     Parameters
     ----------
     images : Tensor of shape (N, C, H, W)
-        In [0, 1]; the first channel is shown.
+        In [0, 1], gray or colour.
     logits : Tensor of shape (N, 2, H, W)
         Class scores.
     target : Tensor of shape (N, H, W)
@@ -25,11 +25,13 @@ def segmentation_rows(
 
     Returns
     -------
-    list of list of Tensor of shape (1, H, W)
+    list of list of Tensor of shape (C, H, W)
         For :func:`write_samples`: a row an image, with its foreground probability and its mask.
     """
-    probs, truth = logits.softmax(1)[:, 1:], target[:, None] == 1
-    return [[image[:1], prob, mask.float()] for image, prob, mask in zip(images, probs, truth, strict=True)]
+    probs, truth = (
+        shown.expand_as(images) for shown in (logits.softmax(1)[:, 1:], (target[:, None] == 1).float())
+    )
+    return [list(row) for row in zip(images, probs, truth, strict=True)]
 
 
 def write_samples(path: Path, rows: list[list[torch.Tensor]]) -> None:

@@ -68,3 +68,39 @@ def test_scaling_changes_the_working_scale_alone_and_within_bounds() -> None:
     assert preprocessing.scaled(1.0) == preprocessing
     with pytest.raises(ValidationError, match=r"working_scale\n.*input_value=4\.5"):
         preprocessing.scaled(9.0)
+
+
+def test_photographs_come_as_three_channels() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    batch = Preprocessing(scaling="dtype").image_batch(image)
+    assert batch.shape == (1, 3, 30, 40)
+    np.testing.assert_allclose(batch[0].movedim(0, -1).numpy(), image / 255, atol=1e-6)
+    together = Preprocessing(low_percentile=0, high_percentile=100).image_batch(image)
+    assert (together.min(), together.max()) == (0, 1)  # of all channels, so that colours stay
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "expected"),
+    [
+        ((300, 400, 3), 1.0, (144, 192)),
+        ((1000, 500, 3), 1.0, (192, 96)),
+        ((96, 48), 0.5, (96, 48)),
+        ((40, 4000, 3), 2.0, (4, 384)),
+    ],
+)
+def test_longest_side_is_brought_to_the_working_side(
+    shape: tuple[int, ...], scale: float, expected: tuple[int, int]
+) -> None:
+    preprocessing = Preprocessing(working_side_px=192, working_scale=scale)
+    assert preprocessing.working_size(shape) == expected
+    assert preprocessing.image_batch(np.zeros(shape, np.uint8)).shape[2:] == expected
+    assert preprocessing.mask_at_working_size(np.zeros(shape[:2], np.uint8)).shape == expected
+
+
+def test_a_working_side_is_stored_only_where_there_is_one() -> None:
+    assert "working_side_px" not in Preprocessing().model_dump()
+    preprocessing = Preprocessing(working_side_px=192)
+    assert Preprocessing.model_validate(preprocessing.model_dump(mode="json")) == preprocessing
+    assert preprocessing.scaled(0.5) == Preprocessing(working_side_px=192, working_scale=0.5)
+    with pytest.raises(ValidationError, match=r"working_side_px\n.*input_value=3"):
+        Preprocessing(working_side_px=3)

@@ -80,3 +80,18 @@ def test_tiles_and_strips_leave_no_trace(scale: float) -> None:
     both = adapt_frame(adapted, image, preprocessing, CPU, small)
     np.testing.assert_allclose(both[0], whole, atol=1e-5)
     assert np.array_equal(both[1], mask)
+
+
+def test_photographs_stay_in_colour_and_their_masks_flat() -> None:
+    torch.manual_seed(0)
+    image = np.random.default_rng(0).integers(0, 255, (45, 60, 3), dtype=np.uint8)
+    preprocessing = Preprocessing(scaling="dtype", working_side_px=40)
+    generator = ResnetGenerator(3, 3, n_filters=2, n_blocks=1).eval()
+    adapted = AdaptedSegmenter(UNet(3, n_filters=2, depth=2), generator).eval()
+    stylized, mask = adapt_frame(adapted, image, preprocessing, CPU)
+    assert stylized.shape == image.shape
+    assert mask.shape == (45, 60)
+    assert np.array_equal(segment_frame(adapted, image, preprocessing, CPU), mask)
+    np.testing.assert_allclose(stylize_frame(generator, image, preprocessing, CPU), stylized)
+    same = stylize_frame(nn.Identity(), image, Preprocessing(scaling="dtype"), CPU)
+    np.testing.assert_allclose(same, image / 255, rtol=1e-6)

@@ -12,6 +12,7 @@ from biostyle.adaptation import AdaptedSegmenter
 from biostyle.checkpoints import CARD, load_model, save_model
 from biostyle.errors import CheckpointError, ConfigError
 from biostyle.matching.chain import MatchingChain
+from biostyle.matching.colour import Reinhard, ShadesOfGrey
 from biostyle.matching.fourier import Fourier
 from biostyle.matching.histogram import Histogram
 from biostyle.matching.intensity import Background, Polarity, Stretch, Tone
@@ -53,6 +54,15 @@ def test_arguments_survive_json() -> None:
     again = MatchingChain(**json.loads(json.dumps(chain.arguments)))
     assert torch.equal(again(images), chain(images))
     assert again.arguments == chain.arguments
+
+
+def test_colour_steps_survive_json() -> None:
+    photographs = [torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))]
+    learned = (Reinhard.of(photographs), Histogram.of(photographs, space="lab"), Fourier.of(photographs, 0.1))
+    chain, images = MatchingChain([ShadesOfGrey(), *learned]), torch.rand(2, 3, 30, 26)
+    again = MatchingChain(**json.loads(json.dumps(chain.arguments)))
+    assert torch.equal(again(images), chain(images))
+    assert again.steps == chain.steps
 
 
 def test_it_is_stored_like_any_model(tmp_path: Path) -> None:

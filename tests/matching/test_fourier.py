@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from biostyle.errors import ImageError
 from biostyle.matching.fourier import GRID, Fourier
 
 
@@ -65,3 +66,21 @@ def test_mean_becomes_that_of_a_and_gradients_flow() -> None:
 def test_a_grid_of_another_size_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"got rows of \[2, 1\]"):
         Fourier(cutoff=0.1, mean=0.5, amplitude=((1.0, 1.0), (1.0,)))
+
+
+def test_each_channel_of_a_photograph_gets_its_own_amplitudes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image_a = 0.4 + 0.2 * torch.rand(1, 3, 48, 48, generator=generator)
+    image_a[:, 2] += 0.2
+    image_b = 0.4 + 0.2 * torch.rand(2, 3, 50, 66, generator=generator)
+    together = Fourier.of([image_a], 0.1)
+    assert together.mean == pytest.approx(image_a.mean(dim=(0, 2, 3)).tolist(), abs=1e-6)
+    alone = [Fourier.of([image_a[:, c : c + 1]], 0.1)(image_b[:, c : c + 1]) for c in range(3)]
+    torch.testing.assert_close(together(image_b), torch.cat(alone, dim=1))
+    assert Fourier.model_validate(together.model_dump(mode="json")) == together
+
+
+def test_other_channels_than_learned_are_refused() -> None:
+    step = Fourier.of([torch.rand(1, 3, 20, 20)], 0.1)
+    with pytest.raises(ImageError, match=r"must have 3 channels .*, got 1\."):
+        step(torch.rand(1, 1, 20, 20))

@@ -6,8 +6,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from biostyle.errors import ImageError
 from biostyle.matching.chain import MatchingChain
-from biostyle.matching.grid import GridChain, GridSettings, grid_chains
+from biostyle.matching.colour import Reinhard, ShadesOfGrey
+from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.matching.intensity import Background, Polarity, Stretch, Tone
 
 
@@ -65,12 +67,51 @@ def test_every_chain_keeps_size_and_range_and_survives_json() -> None:
         assert torch.equal(MatchingChain(**built.arguments)(images), styled)
 
 
+COLOUR = GridSettings(
+    scales=(1.0,),
+    tones=("linear", "shades_of_grey", "reinhard", "histogram", "lab_histogram", "fourier"),
+    polarities=("upright",),
+)
+
+
+def test_tones_of_photographs_learn_the_look_of_a() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images_a = [torch.rand(1, 3, 20, 30, generator=generator) for _ in range(2)]
+    images_b = torch.rand(1, 3, 26, 22, generator=generator)
+    assert COLOUR.learned_tones == ("reinhard", "histogram", "lab_histogram", "fourier")
+    learned = learn_tones(COLOUR.learned_tones, images_a)
+    chains = grid_chains(COLOUR)
+    assert [chain.name for chain in chains] == [
+        "x1 shades_of_grey", "x1 reinhard", "x1 histogram", "x1 lab_histogram", "x1 fourier"
+    ]  # fmt: skip
+    assert chains[0].build(COLOUR, learned).steps == (ShadesOfGrey(),)
+    assert chains[1].build(COLOUR, learned).steps == (Reinhard.of(images_a),)
+    for chain in chains:
+        styled = chain.build(COLOUR, learned)(images_b)
+        assert styled.shape == images_b.shape
+        assert 0 <= styled.min() <= styled.max() <= 1
+
+
+def test_gray_tones_are_learned_from_gray_images_and_colour_is_not() -> None:
+    images_a = [torch.rand(1, 1, 20, 30)]
+    assert set(learn_tones(("histogram", "fourier"), images_a)) == {"histogram", "fourier"}
+    with pytest.raises(ImageError, match=r"got 1\."):
+        learn_tones(("reinhard",), images_a)
+
+
+def test_polarities_are_in_the_settings_only_where_they_differ() -> None:
+    assert "polarities" not in GridSettings().model_dump()
+    assert COLOUR.model_dump()["polarities"] == ("upright",)
+    assert not GridSettings().learned_tones
+
+
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
         ({"scales": []}, r"scales\n.*at least 1 item"),
         ({"scales": [1.0, -0.5]}, r"scales\.1\n.*greater than 0.*input_value=-0\.5"),
         ({"tones": ["sepia"]}, r"tones\.0\n.*input_value='sepia'"),
+        ({"polarities": ["sideways"]}, r"polarities\.0\n.*input_value='sideways'"),
         ({"n_finalists": 0}, r"n_finalists\n.*input_value=0"),
         ({"n_frames": 0}, r"n_frames\n.*input_value=0"),
         ({"largest_side_px": 16}, r"largest_side_px\n.*input_value=16"),
