@@ -34,19 +34,23 @@ TRUSTED, SURE = 0.935, 0.95
 MARGIN = 0.005
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
 LEARNED_MARGIN = 0.01
-# The five best chains must agree this well with one another, as a mean Dice coefficient.
-CONCORD, N_IN_CONCORD = 0.7, 5
+# The five best chains must agree this well with one another, as a mean Cohen's kappa.
+CONCORD, N_IN_CONCORD = 0.6, 5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
 AT_HOME = 0.01
 # All of the above, part of every request that depends on it: on the scores alone, or on the whole rule.
-SCORING: dict[str, Any] = {"fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "margin": MARGIN}
+SCORING: dict[str, Any] = {
+    "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
+    "margin": MARGIN,
+    "concord": "kappa",
+}
 RULE: dict[str, Any] = {
     **SCORING,
     "trusted": TRUSTED,
     "sure": SURE,
-    "concord": CONCORD,
+    "least_concord": CONCORD,
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
     "at_home": AT_HOME,
@@ -136,7 +140,7 @@ def judge(
     ----------
     segmenter : Module
         A Segmenter on ``device`` and in evaluation mode.
-    images : iterable of ndarray of shape (H, W)
+    images : iterable of ndarray of shape (H, W) or (H, W, 3)
         Raw frames of any dtype.
     preprocessing : Preprocessing
         How the segmenter wants its input.
@@ -167,7 +171,7 @@ def judge(
         telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
         confidences.append(_dice(probs, mask) if telling else 0.0)
         agreements.append(_dice((turned > 0.5).float(), mask) if telling else 0.0)
-        height, width = image.shape
+        height, width = image.shape[:2]
         masks.append((resize(probs, (height, width))[0, 0] > 0.5).cpu())
     n = len(fractions)
     score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n)
@@ -212,15 +216,25 @@ def concord(ranking: Sequence[Evidence]) -> float:
     Returns
     -------
     float
-        Mean Dice coefficient of all pairs, in [0, 1]; 1 for a single one.
+        Mean of Cohen's kappa over all pairs and frames, in [-1, 1]; 1 for a single chain.
 
     Notes
     -----
     Objects are there whatever the scale and tone they are looked at with; what a segmenter imagines in noise or in another
-    kind of image is not.
+    kind of image is not. Two masks that call the shares a and b of the pixels foreground agree by chance on
+    c = ab + (1 - a)(1 - b) of them; if they agree on the share o, kappa is (o - c) / (1 - c). A Dice coefficient would
+    praise two masks for being large.
+
+    References
+    ----------
+    .. [1] J. Cohen, "A Coefficient of Agreement for Nominal Scales", Educational and Psychological Measurement 20, 1960,
+       https://doi.org/10.1177/001316446002000104
     """
     pairs = list(itertools.combinations(ranking[:N_IN_CONCORD], 2))
-    return sum(_mean_dice(one.masks, other.masks) for one, other in pairs) / len(pairs) if pairs else 1.0
+    found = [
+        _kappa(mask, twin) for one, other in pairs for mask, twin in zip(one.masks, other.masks, strict=True)
+    ]
+    return sum(found) / len(found) if found else 1.0
 
 
 def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_concord: float = 1.0) -> Choice:
@@ -275,7 +289,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         )
     if found_concord < CONCORD:
         return stay(
-            f"The best chains see different things (Dice coefficient {found_concord:.2f}, below {CONCORD}): what the "
+            f"The best chains see different things (Cohen's kappa {found_concord:.2f}, below {CONCORD}): what the "
             "segmenter finds depends on how the frames are shown to it."
         )
     if identity.value >= at_home.value - AT_HOME and _as_much(identity, at_home):
@@ -309,6 +323,13 @@ def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     """Whether two foreground fractions differ by less than a factor of two."""
     small, large = sorted((one.foreground_fraction, other.foreground_fraction))
     return large <= 2 * small
+
+
+def _kappa(mask: torch.Tensor, other: torch.Tensor) -> float:
+    """Cohen's kappa of two masks; 1 where both are empty or both are full."""
+    one, two = float(mask.float().mean()), float(other.float().mean())
+    observed, by_chance = float((mask == other).float().mean()), one * two + (1 - one) * (1 - two)
+    return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 1.0
 
 
 def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:

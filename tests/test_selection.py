@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import cohen_kappa_score
 from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
@@ -178,22 +179,35 @@ def test_a_tie_is_a_matter_of_the_margin() -> None:
         best_candidate({})
 
 
-def test_concord_is_the_mean_dice_of_all_pairs() -> None:
+def test_concord_is_the_mean_kappa_of_all_pairs() -> None:
     """Ten pixels each: the first two share five, the third is elsewhere."""
     seen = [found(0.9, masks=spots(10)), found(0.9, masks=spots(10, 5)), found(0.9, masks=spots(10, 50))]
-    assert concord(seen) == pytest.approx((0.5 + 0 + 0) / 3)
-    assert concord(seen[:2]) == pytest.approx(2 * 5 / 20)
+    flat = [one.masks[0].flatten().numpy() for one in seen]
+    pairs = [cohen_kappa_score(flat[i], flat[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert concord(seen) == pytest.approx(sum(pairs) / 3)
+    assert concord(seen[:2]) == pytest.approx(pairs[0])
     assert concord(seen[:1]) == concord([]) == 1
     assert concord([found(0.9, masks=spots(0))] * 2) == 1  # two that see nothing see the same
 
 
+def test_large_masks_are_in_no_concord_for_being_large() -> None:
+    one, other = (
+        torch.rand(200, 200, generator=torch.Generator().manual_seed(seed)) < 0.7 for seed in (0, 1)
+    )
+    assert (
+        abs(concord([found(0.9, masks=(one,)), found(0.9, masks=(other,))])) < 0.02
+    )  # their Dice coefficient is .7
+
+
 def test_concord_is_a_mean_over_frames_and_ends_with_the_best_five() -> None:
     here, there = spots(10)[0], spots(10, 50)[0]
-    assert concord([found(0.9, masks=(here, here)), found(0.9, masks=(here, there))]) == 0.5
+    apart = concord([found(0.9, masks=(here,)), found(0.9, masks=(there,))])
+    both = concord([found(0.9, masks=(here, here)), found(0.9, masks=(here, there))])
+    assert both == pytest.approx((1 + apart) / 2)
     assert N_IN_CONCORD == 5
     same, other = found(0.9), found(0.9, masks=spots(10, 50))
     assert concord([same] * 5 + [other]) == 1
-    assert concord([same] * 4 + [other]) == pytest.approx(6 / 10)
+    assert concord([same] * 4 + [other]) == pytest.approx((6 + 4 * apart) / 10)
 
 
 def test_a_clear_winner_is_adopted_and_the_reason_holds_the_numbers() -> None:
@@ -277,7 +291,7 @@ def test_chains_that_see_different_things_are_not_believed() -> None:
     evidence = {IDENTITY: found(0.6), "matching": found(0.97), "retrain": found(0.98, learned=True)}
     choice = choose(evidence, HOME, CONCORD - 0.01)
     assert stays(choice)
-    assert f"Dice coefficient {CONCORD - 0.01:.2f}, below {CONCORD}" in choice.reason
+    assert f"Cohen's kappa {CONCORD - 0.01:.2f}, below {CONCORD}" in choice.reason
     assert choose(evidence, HOME, CONCORD).chosen == "retrain"
 
 
@@ -332,5 +346,5 @@ def test_the_unchanged_frames_may_be_alone() -> None:
 def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
-        "concord": CONCORD, "kept": KEPT, "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME,
+        "concord": "kappa", "least_concord": CONCORD, "kept": KEPT, "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME,
     }  # fmt: skip
