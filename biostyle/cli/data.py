@@ -182,8 +182,8 @@ def _summary(manifest: Manifest, root: Path | None) -> dict[str, Any]:
 
 
 def _megabytes(n_bytes: int) -> str:
-    """Write a size for people."""
-    return f"{n_bytes / 1e6:.0f} MB"
+    """Write a size for people; what has no archive to download is obtained by hand."""
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes else "by hand"
 
 
 def _is_terminal(stream: Literal["stdin", "stderr"]) -> bool:

@@ -6,13 +6,21 @@ import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from biostyle.errors import ManifestError
 from biostyle.validation import did_you_mean
 
+Reader: TypeAlias = Literal[
+    "cell_tracking",
+    "isic",
+    "ph2",
+    "waterloo",
+    "dermofit",
+    "smartskins",
+]
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _SCHEMA_PAGE = "data_manifests/README.md explains every key."
 
@@ -89,7 +97,7 @@ class Manifest(_Table):
     doi: str | None = Field(
         default=None, pattern=r"^10\.\d{4,}/\S+$", description="a DOI such as 10.1000/xyz"
     )
-    reader: Literal["cell_tracking"] = Field(description="'cell_tracking'")
+    reader: Reader = Field(description=f"one of {', '.join(map(repr, get_args(Reader)))}")
     expects: list[_RelativePath] = Field(
         min_length=1, description="a list of file patterns inside the data set's folder"
     )

@@ -208,11 +208,26 @@ def _write_domain(out: Path, frames: list[Frame], split: Split, settings: Domain
         "derive": settings.derive.model_dump() if settings.derive else None,
         "without_mask": [frame.frame_id for frame in train if frame.gold is None and frame.silver is None],
     }
-    _write_tables(out, rows, summary)
+    write_tables(out, rows, summary)
 
 
-def _write_tables(out: Path, rows: list[dict[str, str | int]], summary: dict[str, object]) -> None:
-    """Write ``frames.csv`` and ``domain.json``."""
+def write_tables(out: Path, rows: list[dict[str, str | int]], summary: dict[str, object]) -> None:
+    """Write ``frames.csv`` and ``domain.json``.
+
+    Parameters
+    ----------
+    out : Path
+        Directory of the domain; it exists.
+    rows : list of dict
+        One row a frame, with the columns of ``frames.csv``.
+    summary : dict
+        What is true of the whole domain.
+
+    Raises
+    ------
+    OutputError
+        If the directory cannot be written.
+    """
     try:
         with (out / "frames.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")

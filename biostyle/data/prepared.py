@@ -6,18 +6,19 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from biostyle.data.splits import Part
 from biostyle.errors import ImageError, MaskError, SplitError
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import labels_to_mask, read_labels
+from biostyle.io.photographs import read_photograph
 from biostyle.types import NDArray
 
 Reference: TypeAlias = Literal["gold", "silver"]
 Row = TypeVar("Row")
 _REFERENCES: dict[str, Reference] = {"gold": "gold", "silver": "silver"}
-_PARTS: dict[str, Part] = {"train": "train", "test": "test", "unused": "unused"}
+_PARTS: dict[str, Part] = {part: part for part in get_args(Part)}
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class PreparedFrame:
     Attributes
     ----------
     frame_id : str
-        Sequence and number, such as ``"01_t000"``.
+        Sequence and number, such as ``"01_t000"``; a photograph's source and name, such as ``"ph2_IMD002"``.
     sequence : str
-        Two digits.
+        Two digits; a photograph's patient or lesion. Images of one sequence are not independent.
     number : int
-        Number in the sequence; time order.
-    split : {"train", "test", "unused"}
+        Number in the sequence; time order where there is one.
+    split : {"train", "validation", "test", "unused"}
         The frame's part.
     image : Path
         The frame's file.
@@ -69,9 +70,12 @@ class PreparedDomain:
     folder : str
         What its frames are known by across domains: the name of the challenge folder, or another.
     split_mode : str
-        ``"sequence"``, ``"block"``, or ``"none"`` where all frames are for the same thing.
+        ``"sequence"``, ``"block"``, ``"group"`` (patients or lesions), or ``"none"`` where all frames are for the
+        same thing.
     rows : tuple of PreparedFrame
-        Every frame, in order of sequence and number.
+        Every frame, in a stable order.
+    colour : bool
+        Whether the frames are RGB photographs.
     """
 
     directory: Path
@@ -79,13 +83,14 @@ class PreparedDomain:
     folder: str
     split_mode: str
     rows: tuple[PreparedFrame, ...]
+    colour: bool = False
 
     def frames(self, split: Part) -> list[PreparedFrame]:
         """Return the frames of one part, in order.
 
         Parameters
         ----------
-        split : {"train", "test", "unused"}
+        split : {"train", "validation", "test", "unused"}
             The part.
 
         Returns
@@ -102,7 +107,7 @@ class PreparedDomain:
         ----------
         choice : {"auto", "gold", "silver"}
             ``auto`` is silver, which is complete, if any frame of the part has it, else gold.
-        split : {"train", "test", "unused"}
+        split : {"train", "validation", "test", "unused"}
             The part. One part is never scored against two references.
 
         Returns
@@ -126,7 +131,7 @@ class PreparedDomain:
 
         Parameters
         ----------
-        split : {"train", "test", "unused"}
+        split : {"train", "validation", "test", "unused"}
             The part.
         reference : {"auto", "gold", "silver"}
             See :meth:`reference`.
@@ -164,10 +169,10 @@ class PreparedDomain:
 
         Returns
         -------
-        ndarray of shape (H, W)
+        ndarray of shape (H, W), or (H, W, 3) in colour
             The pixels as stored, in their own dtype and range.
         """
-        return read_frame(row.image)
+        return read_photograph(row.image) if self.colour else read_frame(row.image)
 
     def read_truth(self, row: PreparedFrame, reference: str = "auto") -> tuple[NDArray, Reference]:
         """Read the foreground of a frame.
@@ -182,7 +187,7 @@ class PreparedDomain:
         Returns
         -------
         mask : ndarray of shape (H, W), uint8
-            1 on cells, 0 elsewhere.
+            1 on objects, 0 elsewhere.
         name : {"gold", "silver"}
             The reference the mask is from.
 
@@ -246,7 +251,7 @@ def check_unseen(scored: PreparedDomain, annotated: PreparedDomain) -> None:
 
 
 def load_prepared(directory: Path) -> PreparedDomain:
-    """Open a directory that :func:`biostyle.data.prepare.prepare_domain` wrote.
+    """Open a directory that one of the functions that prepare a domain wrote.
 
     Parameters
     ----------
@@ -268,7 +273,14 @@ def load_prepared(directory: Path) -> PreparedDomain:
         summary = json.loads((directory / "domain.json").read_text(encoding="utf-8"))
         with (directory / "frames.csv").open(newline="", encoding="utf-8") as file:
             rows = tuple(_parse_row(row, directory) for row in csv.DictReader(file))
-        return PreparedDomain(directory, summary["title"], summary["folder"], summary["split_mode"], rows)
+        return PreparedDomain(
+            directory,
+            summary["title"],
+            summary["folder"],
+            summary["split_mode"],
+            rows,
+            colour=summary.get("colour", False),
+        )
     except (OSError, ValueError, KeyError) as error:
         raise ImageError(
             f"prepared domain must hold domain.json and frames.csv, got {error!r} ({directory}). "

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from biostyle.errors import SplitError
 
-Part: TypeAlias = Literal["train", "test", "unused"]
+Part: TypeAlias = Literal["train", "validation", "test", "unused"]
 
 
 class SplitSettings(BaseModel):
@@ -80,7 +80,7 @@ class Split:
     ----------
     mode : {"sequence", "block", "none"}
         The rule that was used; ``none`` where all frames are for the same thing.
-    assignment : dict of str to {"train", "test", "unused"}
+    assignment : dict of str to {"train", "validation", "test", "unused"}
         The part of each frame, by frame id.
     """
 

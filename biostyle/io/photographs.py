@@ -22,7 +22,7 @@ from biostyle.io.limits import byte_size, check_size
 from biostyle.types import NDArray, check_image, check_mask
 
 MAX_PHOTOGRAPH_BYTES = 256 * 1024**2  # 89 megapixels, Pillow's own limit
-_EXPANSION = 1040.0  # the most that deflate expands to
+_EXPANSION = 24 * 1040.0  # one bit becomes three bytes, and deflate expands 1040 times at most
 _BMP_MAGIC = b"BM"
 
 

@@ -73,14 +73,15 @@ def run(*args: str, **options: Any) -> Result:
 def test_list() -> None:
     lines = run("list").stdout.splitlines()
     assert lines[0].split() == ["NAME", "MODALITY", "DOWNLOAD", "ACCESS", "HERE"]
-    assert lines[-1].split() == ["PhC-C2DH-U373", "phase", "contrast", "43", "MB", "open", "no"]
+    shown = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    assert shown["PhC-C2DH-U373"] == ["phase", "contrast", "43", "MB", "open", "no"]
+    assert shown["PH2"] == ["dermoscopy", "by", "hand", "registration", "no"]
 
 
 def test_list_as_json() -> None:
-    rows = json.loads(run("list", "--json").stdout)
-    assert [row["name"] for row in rows][-1] == "PhC-C2DH-U373"
-    assert rows[-1]["size_bytes"] == 43_454_399
-    assert rows[-1]["here"] is False
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert rows["PhC-C2DH-U373"]["size_bytes"] == 43_454_399
+    assert rows["PhC-C2DH-U373"]["here"] is False
 
 
 def test_show(tmp_path: Path) -> None:

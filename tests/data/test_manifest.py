@@ -1,4 +1,4 @@
-"""Manifests: the four that come along are true to the schema, and every mistake is named with its file and key."""
+"""Manifests: those that come along are true to the schema, and every mistake is named with its file and key."""
 
 from __future__ import annotations
 
@@ -30,18 +30,53 @@ sha256 = "{sha256}"
 """.format(sha256="0" * 64)
 
 
+CELLS = ["DIC-C2DH-HeLa", "Fluo-N2DH-GOWT1", "Fluo-N2DL-HeLa", "PhC-C2DH-U373"]
+ISIC = ["ISIC-2016-task1", "ISIC-2017-task1", "ISIC-2018-task1"]
+BY_HAND = ["Dermofit", "PH2", "SMARTSKINS"]
+
+
 def test_built_in_manifests() -> None:
-    assert built_in_names() == ["DIC-C2DH-HeLa", "Fluo-N2DH-GOWT1", "Fluo-N2DL-HeLa", "PhC-C2DH-U373"]
+    assert {*CELLS, *ISIC, *BY_HAND, "Waterloo-skin"} <= set(built_in_names())
     for name in built_in_names():
-        manifest = load_manifest(name)
-        assert manifest.name == name
-        assert manifest.access == "open"
-        assert manifest.pixel_size_um is not None
-        assert manifest.doi == "10.1038/s41592-023-01879-y"
-        (file,) = manifest.files
-        assert file.url == f"https://data.celltrackingchallenge.net/training-datasets/{name}.zip"
-        assert file.sha256 is not None
-        assert file.top_folder == name
+        assert load_manifest(name).name == name
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cell_tracking_manifests(name: str) -> None:
+    manifest = load_manifest(name)
+    assert manifest.access == "open"
+    assert manifest.pixel_size_um is not None
+    assert manifest.doi == "10.1038/s41592-023-01879-y"
+    (file,) = manifest.files
+    assert file.url == f"https://data.celltrackingchallenge.net/training-datasets/{name}.zip"
+    assert file.sha256 is not None
+    assert file.top_folder == name
+
+
+@pytest.mark.parametrize("name", ISIC)
+def test_isic_manifests(name: str) -> None:
+    manifest = load_manifest(name)
+    assert (manifest.access, manifest.reader, manifest.modality) == ("open", "isic", "dermoscopy")
+    for file in manifest.files:
+        assert (
+            file.url == f"https://isic-archive.s3.amazonaws.com/challenges/{name.split('-')[1]}/{file.name}"
+        )
+        assert (file.sha256 is not None) == (name == "ISIC-2018-task1")
+
+
+def test_waterloo_manifest() -> None:
+    manifest = load_manifest("Waterloo-skin")
+    assert [file.name for file in manifest.files] == [f"skin_image_data_set-{n}.zip" for n in (1, 2)]
+    assert all(
+        file.url is not None and file.url.endswith(file.name) and file.sha256 for file in manifest.files
+    )
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_what_is_obtained_by_hand_says_how(name: str) -> None:
+    manifest = load_manifest(name)
+    assert (manifest.access, manifest.files) == ("registration", [])
+    assert f"biostyle data import {name} --from FOLDER" in manifest.terms
 
 
 def test_approximate_size_is_believed_up_to_twice() -> None:
@@ -88,7 +123,8 @@ def test_own_manifest(tmp_path: Path) -> None:
             "name must be a plain folder name of letters, digits, '.', '_' and '-', got nothing",
         ),
         ('"open"', '"free"', "access must be 'open' or 'registration', got 'free' (FILE)"),
-        ('"cell_tracking"', '"tiff"', "reader must be 'cell_tracking', got 'tiff' (FILE)"),
+        ('"cell_tracking"', '"tiff"', "reader must be one of 'cell_tracking', 'isic', 'ph2', "),
+        ('"cell_tracking"', '"tiff"', ", got 'tiff' (FILE)"),
         (
             '["01/t*.tif"]',
             "[]",

@@ -1,0 +1,230 @@
+"""Prepare a domain of photographs: read every image and mask, divide them by lesion, and write the common layout.
+
+The layout is that of :mod:`biostyle.data.prepare`: ``images/<frame_id>.tif`` are RGB, ``gold/<frame_id>.tif`` hold 1
+on the lesion and 0 elsewhere, a lesion is a sequence of ``frames.csv``, and ``domain.json`` also lists the duplicates.
+
+Photographs with the same pixels are of one lesion, whatever their names. One that is in the other domain as well
+goes to the part it has there, so that nothing that was learned from is ever scored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from biostyle.data.group_split import GroupSplitSettings, check_parts, group_part, merge_groups
+from biostyle.data.prepare import write_tables
+from biostyle.data.prepared import PreparedDomain, PreparedFrame
+from biostyle.data.sources.dermoscopy import Photograph, PhotographReader, list_photographs
+from biostyle.data.splits import Part
+from biostyle.errors import PairingError
+from biostyle.io.integrity import sha256
+from biostyle.io.labels import write_labels
+from biostyle.io.photographs import read_binary_mask, read_photograph, write_photograph
+
+_FOLDER = "photographs"  # what they are known by across domains; their ids name the source
+
+
+class PhotographFolder(BaseModel):
+    """A collection of photographs.
+
+    Attributes
+    ----------
+    reader : {"isic", "ph2", "waterloo", "dermofit", "smartskins", "folder"}
+        Whose layout it has.
+    folder : str
+        Its place below the data root.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reader: PhotographReader
+    folder: str = Field(min_length=1)
+
+
+class PhotographDomainSettings(BaseModel):
+    """Which collections make up a domain, and what to call it.
+
+    Attributes
+    ----------
+    folders : tuple of PhotographFolder
+        The collections.
+    title : str
+        Name in tables and figures.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folders: tuple[PhotographFolder, ...] = Field(min_length=1)
+    title: str = Field(min_length=1)
+
+
+def collect_photographs(
+    data_root: Path, settings: PhotographDomainSettings, *, needs_masks: bool
+) -> list[Photograph]:
+    """List the photographs of all collections of a domain.
+
+    Parameters
+    ----------
+    data_root : Path
+        Folder that holds the collections as delivered.
+    settings : PhotographDomainSettings
+        Which collections.
+    needs_masks : bool
+        Whether every photograph must have a mask.
+
+    Returns
+    -------
+    list of Photograph
+        In the order of the collections, then of the names.
+
+    Raises
+    ------
+    ImageError
+        If a folder is missing or holds no photograph.
+    PairingError
+        If photographs and masks do not belong together, or two photographs have the same id.
+    """
+    found: dict[str, Photograph] = {}
+    for source in settings.folders:
+        for photograph in list_photographs(
+            Path(data_root) / source.folder, source.reader, needs_masks=needs_masks
+        ):
+            other = found.setdefault(photograph.frame_id, photograph)
+            if other is not photograph:
+                raise PairingError(
+                    f"each photograph must be there once, got {photograph.frame_id} from {other.image} and "
+                    f"{photograph.image}. Leave out one of the folders."
+                )
+    return list(found.values())
+
+
+def prepare_photographs(
+    data_root: Path,
+    settings: PhotographDomainSettings,
+    split: GroupSplitSettings,
+    out: Path,
+    *,
+    needs_masks: bool,
+    beside: PreparedDomain | None = None,
+) -> None:
+    """Check photographs and write them in the layout every later stage reads.
+
+    Parameters
+    ----------
+    data_root : Path
+        Folder that holds the collections as delivered; only read.
+    settings : PhotographDomainSettings
+        Which collections.
+    split : GroupSplitSettings
+        How to divide the lesions.
+    out : Path
+        Directory to write to; created if it is missing.
+    needs_masks : bool
+        Whether every photograph must have a mask, as in domain A.
+    beside : PreparedDomain, optional
+        The other domain, which is divided already. A lesion of which it has a photograph goes to the same part, and
+        to none where it has photographs in several.
+
+    Raises
+    ------
+    ImageError
+        If a folder or a photograph cannot be used.
+    MaskError
+        If a mask cannot be used.
+    PairingError
+        If photographs and masks do not belong together, or two photographs have the same id.
+    SplitError
+        If a part would be empty.
+    OutputError
+        If the directory cannot be written.
+    """
+    out = Path(out)
+    photographs = collect_photographs(data_root, settings, needs_masks=needs_masks)
+    rows = [_write_photograph(photograph, out) for photograph in photographs]
+    digests = [sha256(out / str(row["image"])) for row in rows]
+    elsewhere: dict[str, list[PreparedFrame]] = defaultdict(list)
+    for frame in beside.rows if beside else ():
+        elsewhere[sha256(frame.image)].append(frame)
+
+    positions: dict[str, list[int]] = defaultdict(list)
+    for position, digest in enumerate(digests):
+        positions[digest].append(position)
+    same = [found for found in positions.values() if len(found) > 1]
+    groups = merge_groups([photograph.group for photograph in photographs], same)
+    parts = _assign_parts(groups, digests, elsewhere, split)
+    check_parts([parts[group] for group in groups], split, settings.title)
+
+    n_members: dict[str, int] = defaultdict(int)
+    for row, group in zip(rows, groups, strict=True):
+        row |= {"sequence": group, "number": n_members[group], "split": parts[group]}
+        n_members[group] += 1
+    ids = [photograph.frame_id for photograph in photographs]
+    summary = _summarise(rows, settings.title) | {
+        "duplicates": [[ids[position] for position in found] for found in same],
+        "also_beside": {
+            name: [frame.frame_id for frame in elsewhere[digest]]
+            for name, digest in zip(ids, digests, strict=True)
+            if digest in elsewhere
+        },
+    }
+    write_tables(out, rows, summary)
+
+
+def _write_photograph(photograph: Photograph, out: Path) -> dict[str, str | int]:
+    """Check and copy one photograph with its mask; return its row, whose part is not known yet."""
+    image = read_photograph(photograph.image)
+    height, width = image.shape[:2]
+    name = f"{photograph.frame_id}.tif"
+    write_photograph(out / "images" / name, image)
+    if photograph.mask is not None:
+        write_labels(out / "gold" / name, read_binary_mask(photograph.mask, (height, width)))
+    return {
+        "frame_id": photograph.frame_id,
+        "image": f"images/{name}",
+        "gold": f"gold/{name}" if photograph.mask else "",
+        "silver": "",
+        "height": height,
+        "width": width,
+        "dtype": str(image.dtype),
+    }
+
+
+def _assign_parts(
+    groups: list[str],
+    digests: list[str],
+    elsewhere: Mapping[str, list[PreparedFrame]],
+    split: GroupSplitSettings,
+) -> dict[str, Part]:
+    """Return the part of each group; what the other domain has decided counts."""
+    decided: dict[str, set[Part]] = {group: set() for group in groups}
+    for group, digest in zip(groups, digests, strict=True):
+        if digest in elsewhere:
+            decided[group] |= {frame.split for frame in elsewhere[digest]}
+    return {
+        group: group_part(group, split) if not there else there.pop() if len(there) == 1 else "unused"
+        for group, there in decided.items()
+    }
+
+
+def _summarise(rows: list[dict[str, str | int]], title: str) -> dict[str, object]:
+    """Count what ``domain.json`` says about every domain."""
+    parts = [row["split"] for row in rows]
+    return {
+        "title": title,
+        "folder": _FOLDER,
+        "colour": True,
+        "split_mode": "group",
+        "n_frames": len(rows),
+        "n_groups": len({row["sequence"] for row in rows}),
+        "n_train": parts.count("train"),
+        "n_validation": parts.count("validation"),
+        "n_test": parts.count("test"),
+        "n_gold": len([row for row in rows if row["gold"]]),
+        "n_silver": 0,
+        "derive": None,
+        "without_mask": [row["frame_id"] for row in rows if row["split"] == "train" and not row["gold"]],
+    }
