@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -101,8 +102,8 @@ class Tone(BaseModel):
         if self.name == "linear":
             return images
         if self.name == "logarithm":
-            return torch.log1p(_LOG_GAIN * images) / math.log1p(_LOG_GAIN)
-        return images.clamp_min(_SMALLEST) ** (0.5 if self.exponent is None else self.exponent)
+            return (_LOG_GAIN * images).log1p_().div_(math.log1p(_LOG_GAIN))
+        return images.clamp_min(_SMALLEST).pow_(0.5 if self.exponent is None else self.exponent)
 
 
 class Stretch(BaseModel):
@@ -171,7 +172,7 @@ class Background(BaseModel):
         Tensor of shape (N, C, H, W)
             In [0, 1].
         """
-        flat = images - gaussian_blur(images, self.sigma_px)
+        flat = gaussian_blur(images, self.sigma_px).neg_().add_(images)
         return stretch(flat, self.low_percentile, self.high_percentile)
 
 
@@ -196,17 +197,24 @@ def stretch(images: torch.Tensor, low_percentile: float, high_percentile: float)
     >>> stretch(torch.tensor([[[[2.0, 3.0, 6.0]]]]), 0, 100)
     tensor([[[[0.0000, 0.2500, 1.0000]]]])
     """
-    ordered = images.detach().flatten(2).sort(dim=2).values
-    low, high = (_at_percentile(ordered, p) for p in (low_percentile, high_percentile))
+    n_pixels = images.shape[2] * images.shape[3]
+    positions = [percentile / 100 * (n_pixels - 1) for percentile in (low_percentile, high_percentile)]
+    below = [math.floor(position) for position in positions]
+    above = [min(rank + 1, n_pixels - 1) for rank in below]
+    *around, lowest, highest = _at_ranks(images.detach().flatten(2), [*below, *above, 0, n_pixels - 1])
+    low, high = (
+        torch.lerp(around[i], around[i + 2], position - below[i]) for i, position in enumerate(positions)
+    )
     equal = low == high
-    low, high = torch.where(equal, ordered[..., 0], low), torch.where(equal, ordered[..., -1], high)
+    low, high = torch.where(equal, lowest, low), torch.where(equal, highest, high)
     span = torch.where(low == high, 1, high - low)
-    return ((images - low[..., None, None]) / span[..., None, None]).clamp(0, 1)
+    return (images - low[..., None, None]).div_(span[..., None, None]).clamp_(0, 1)
 
 
-def _at_percentile(ordered: torch.Tensor, percentile: float) -> torch.Tensor:
-    """Interpolate the last, sorted axis at a percentile, as NumPy does."""
-    position = percentile / 100 * (ordered.shape[-1] - 1)
-    below = math.floor(position)
-    above = min(below + 1, ordered.shape[-1] - 1)
-    return torch.lerp(ordered[..., below], ordered[..., above], position - below)
+def _at_ranks(values: torch.Tensor, ranks: list[int]) -> list[torch.Tensor]:
+    """Values at some ranks of the last axis; on a CPU without sorting, which would take three times the memory."""
+    if values.device.type == "cpu" and not torch.compiler.is_exporting():
+        ordered = torch.from_numpy(np.partition(values.numpy(), sorted(set(ranks)), axis=-1))
+    else:
+        ordered = values.sort(dim=-1).values
+    return [ordered[..., rank] for rank in ranks]

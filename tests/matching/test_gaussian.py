@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from scipy import ndimage
 
+from biostyle.matching import gaussian
 from biostyle.matching.gaussian import gaussian_blur
 
 
@@ -22,7 +24,18 @@ def test_a_constant_stays_and_any_width_works() -> None:
     )
 
 
-def test_gradients_flow() -> None:
+@pytest.mark.parametrize("sigma_px", [0.4, 3.0, 200.0])
+def test_large_frames_are_cut_into_blocks(sigma_px: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(2, 1, 90, 61, generator=torch.Generator().manual_seed(0))
+    whole = gaussian_blur(images, sigma_px)
+    monkeypatch.setattr(gaussian, "_WHOLE_PX", 32)
+    monkeypatch.setattr(gaussian, "_BLOCK_PX", 16)
+    torch.testing.assert_close(gaussian_blur(images, sigma_px), whole, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("whole_px", [4096, 4])
+def test_gradients_flow(whole_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaussian, "_WHOLE_PX", whole_px)
     images = torch.rand(1, 1, 8, 9, requires_grad=True)
     gaussian_blur(images, 1.5).sum().backward()
     assert images.grad is not None

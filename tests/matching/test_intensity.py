@@ -66,3 +66,11 @@ def test_background_takes_shading_away() -> None:
     assert (flat[20, 5] - flat[44, 5]).abs() < 0.1
     assert flat.min() >= 0
     assert flat.max() <= 1
+
+
+@pytest.mark.parametrize("percentiles", [(0.0, 100.0), (0.5, 99.5), (33.3, 51.0)])
+def test_percentiles_are_those_of_numpy(percentiles: tuple[float, float]) -> None:
+    images = torch.rand(2, 3, 17, 13, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    low, high = np.percentile(images.numpy(), percentiles, axis=(2, 3))
+    expected = np.clip((images.numpy() - low[..., None, None]) / (high - low)[..., None, None], 0, 1)
+    np.testing.assert_allclose(stretch(images, *percentiles).numpy(), expected, atol=1e-12)
