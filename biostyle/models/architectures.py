@@ -7,12 +7,14 @@ from typing import Any
 from torch import nn
 
 from biostyle.errors import CheckpointError
+from biostyle.models.deeplab import DeepLab
 from biostyle.models.patch_discriminator import PatchDiscriminator
 from biostyle.models.residual_generator import ResidualGenerator
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.models.unet import UNet
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "deeplab": DeepLab,
     "patch_discriminator": PatchDiscriminator,
     "residual_generator": ResidualGenerator,
     "resnet_generator": ResnetGenerator,

@@ -15,6 +15,8 @@ from biostyle.devices import resolve_device
 from biostyle.inference import adapt_frame, segment_frame
 from biostyle.io.frames import write_frame
 from biostyle.io.labels import mask_to_labels, write_labels
+from biostyle.io.photographs import write_photograph
+from biostyle.types import NDArray
 
 
 def predict(
@@ -34,7 +36,7 @@ def predict(
         Prepared domain.
     out : Path
         Directory to make: labels ``<sequence>_RES/maskNNN.tif`` and, where the frames are stylized, what they
-        became, ``stylized/<frame_id>.tif``, as uint16 over [0, 1].
+        became, ``stylized/<frame_id>.tif``, as uint16 over [0, 1], photographs as uint8.
     segmenter : Path
         Model directory of S_A.
     candidate : Path or None
@@ -71,9 +73,7 @@ def predict(
             image = domain.read_image(row)
             if isinstance(model, AdaptedSegmenter):
                 stylized, mask = adapt_frame(model, image, adapted.preprocessing, where)
-                write_frame(
-                    partial / "stylized" / f"{row.frame_id}.tif", np.rint(stylized * 65535).astype(np.uint16)
-                )
+                _write_stylized(partial / "stylized" / f"{row.frame_id}.tif", stylized)
             else:
                 mask = segment_frame(model, image, adapted.preprocessing, where)
             write_labels(result_path(partial, row), mask_to_labels(mask))
@@ -81,6 +81,14 @@ def predict(
 
     build(out, "predict", {}, inputs, work, options)
     return out
+
+
+def _write_stylized(path: Path, stylized: NDArray) -> None:
+    """Write a frame in [0, 1], gray or colour."""
+    if stylized.ndim == 3:
+        write_photograph(path, np.rint(stylized * 255).astype(np.uint8))
+    else:
+        write_frame(path, np.rint(stylized * 65535).astype(np.uint16))
 
 
 def result_path(predictions: Path, row: PreparedFrame) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from biostyle.artifacts import BuildOptions, build, fingerprint
 from biostyle.checkpoints import save_model
@@ -11,6 +12,7 @@ from biostyle.data.prepared import load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.training import segmenter as training
+from biostyle.training.threshold import build_in_threshold, choose_threshold
 
 
 def train_segmenter(
@@ -25,6 +27,9 @@ def train_segmenter(
 ) -> Path:
     """Train S_A on the training frames of A that have masks.
 
+    Where A has validation frames with masks, the threshold that is best on them is built into the network, so that
+    one half is right for everybody who uses it; ``training_data.threshold`` in ``model.json`` says which it was.
+
     Parameters
     ----------
     prepared_a : Path
@@ -32,7 +37,7 @@ def train_segmenter(
     out : Path
         Model directory to make, with ``history.csv`` and ``samples/`` beside the weights.
     settings : SegmenterSettings
-        Size and training.
+        Architecture and training.
     preprocessing : Preprocessing
         From raw frame to network input.
     seed : int
@@ -55,21 +60,31 @@ def train_segmenter(
     def work(partial: Path) -> None:
         domain = load_prepared(prepared_a)
         rows = domain.with_truth("train")
-        unet = training.train_segmenter(
+        where = resolve_device(device)
+        network = training.train_segmenter(
             read_images(domain, rows, preprocessing),
             read_masks(domain, rows, preprocessing),
             settings,
             seed=seed,
-            device=resolve_device(device),
+            device=where,
             out=partial,
             on_progress=options.progress.update,
         )
+        described: dict[str, Any] = {"prepared_a": fingerprint(prepared_a)}
+        held_back = domain.with_truth("validation")
+        if held_back:
+            images, masks = (read(domain, held_back, preprocessing) for read in (read_images, read_masks))
+            described["threshold"] = choose_threshold(network, images, masks, where)
+            build_in_threshold(network, described["threshold"])
         save_model(
             partial,
-            unet,
+            network,
             preprocessing=preprocessing.model_dump(mode="json"),
-            training_data={"prepared_a": fingerprint(prepared_a), "frames": domain.global_ids(rows)},
+            training_data={**described, "frames": domain.global_ids(rows + held_back)},
         )
 
-    build(out, "train-segmenter", {**request, "seed": seed}, {"prepared_a": prepared_a}, work, options)
+    inputs = {"prepared_a": prepared_a}
+    if settings.weights is not None:
+        inputs["weights"] = settings.weights
+    build(out, "train-segmenter", {**request, "seed": seed}, inputs, work, options)
     return out

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional as F
+
+
+def _is_off(amount: float) -> bool:
+    """Whether a change that not everybody needs is left out, of the training and of its request."""
+    return amount == 0
 
 
 class AugmentationSettings(BaseModel):
@@ -28,6 +35,14 @@ class AugmentationSettings(BaseModel):
         Largest exponent either way, as a factor like ``zoom``.
     noise : float
         Largest standard deviation of added Gaussian noise.
+    channel_gain : float
+        Largest change of each channel's brightness on its own, as a factor like ``zoom``: the colour of the light.
+    saturation : float
+        Largest change of the distance of colours from gray, as a factor like ``zoom``.
+    hue_deg : float
+        Largest rotation of colours about the gray axis either way.
+    illumination : float
+        Largest ratio of brightness from the middle to an edge of the crop, as a factor like ``zoom``, in any direction.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,6 +55,10 @@ class AugmentationSettings(BaseModel):
     contrast: float = Field(0.5, ge=0)
     gamma: float = Field(0.5, ge=0)
     noise: float = Field(0.03, ge=0)
+    channel_gain: float = Field(0.0, ge=0, exclude_if=_is_off)
+    saturation: float = Field(0.0, ge=0, exclude_if=_is_off)
+    hue_deg: float = Field(0.0, ge=0, le=180, exclude_if=_is_off)
+    illumination: float = Field(0.0, ge=0, exclude_if=_is_off)
 
 
 def augment(
@@ -50,7 +69,7 @@ def augment(
     Parameters
     ----------
     images : Tensor of shape (N, C, H, W)
-        Crops in [0, 1].
+        Crops in [0, 1]; saturation and hue need three channels and leave others as they are.
     masks : Tensor of shape (N, H, W)
         Class indices, uint8.
     settings : AugmentationSettings
@@ -70,7 +89,8 @@ def augment(
     deformed = F.grid_sample(
         masks[:, None].to(images.dtype), grid, mode="nearest", padding_mode="reflection", align_corners=False
     )
-    return _change_intensity(images, settings, generator), deformed[:, 0].to(torch.uint8)
+    images = _change_light(_change_intensity(images, settings, generator), settings, generator)
+    return images, deformed[:, 0].to(torch.uint8)
 
 
 def _factor(n: int, amount: float, generator: torch.Generator) -> torch.Tensor:
@@ -114,3 +134,32 @@ def _change_intensity(
     images = images.clamp(1e-6, 1) ** gamma
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return ((images - mean) * contrast + mean + shift + sigma * noise).clamp(0, 1)
+
+
+def _change_light(
+    images: torch.Tensor, settings: AugmentationSettings, generator: torch.Generator
+) -> torch.Tensor:
+    """Change colour and evenness of the light; what is off draws no random numbers."""
+    n, n_channels, height, width = images.shape
+    if settings.illumination:
+        slope = math.log1p(settings.illumination) * (torch.rand(n, generator=generator) * 2 - 1)
+        angle = torch.rand(n, generator=generator) * torch.pi
+        rows, columns = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
+        ramp = angle.sin()[:, None, None] * rows[:, None] + angle.cos()[:, None, None] * columns
+        images = images * (slope[:, None, None] * ramp).exp()[:, None].to(images.device)
+    if settings.channel_gain:
+        gains = _factor(n * n_channels, settings.channel_gain, generator)
+        images = images * gains.view(n, n_channels, 1, 1).to(images.device)
+    if n_channels == 3 and (settings.saturation or settings.hue_deg):
+        saturation = _factor(n, settings.saturation, generator)
+        angle = (torch.rand(n, generator=generator) * 2 - 1) * torch.pi / 180 * settings.hue_deg
+        images = torch.einsum("nij,njhw->nihw", _colour_matrix(saturation, angle).to(images), images)
+    return images.clamp(0, 1)
+
+
+def _colour_matrix(saturation: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+    """Rotate RGB about the gray axis and scale the distance from it, shape (N, 3, 3)."""
+    gray = torch.full((3, 3), 1 / 3)
+    across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
+    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    return gray + saturation[:, None, None] * (cos * (torch.eye(3) - gray) + sin * across)

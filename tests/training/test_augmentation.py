@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from biostyle.training.augmentation import AugmentationSettings, augment
 
+RECORDED_STATE = 311070  # of the generator after one call, before there was colour
 NOTHING = AugmentationSettings(
     rotation_deg=0, zoom=0, elastic_px=0, brightness=0, contrast=0, gamma=0, noise=0
 )
@@ -93,3 +94,67 @@ def test_each_crop_is_changed_by_another_amount() -> None:
 def test_refuses_a_negative_amount() -> None:
     with pytest.raises(ValidationError, match="noise"):
         AugmentationSettings(noise=-0.1)
+
+
+def photographs() -> tuple[torch.Tensor, torch.Tensor]:
+    """Muted colours, so that no change is clipped."""
+    generator = torch.Generator().manual_seed(0)
+    return 0.4 + 0.1 * torch.rand(3, 3, 20, 30, generator=generator), torch.zeros(
+        3, 20, 30, dtype=torch.uint8
+    )
+
+
+def changed(**amounts: float) -> torch.Tensor:
+    """Each pixel's colour after one change, divided by its colour before."""
+    images, masks = photographs()
+    settings = NOTHING.model_copy(update=amounts)
+    same, _ = augment(images, masks, NOTHING, torch.Generator().manual_seed(1))
+    return augment(images, masks, settings, torch.Generator().manual_seed(1))[0] / same
+
+
+def test_channel_gain_changes_each_channel_by_one_factor() -> None:
+    ratio = changed(channel_gain=0.3)
+    torch.testing.assert_close(ratio, ratio[..., :1, :1].expand_as(ratio))
+    assert ratio.min() >= 1 / 1.3 - 1e-6
+    assert ratio.max() <= 1.3 + 1e-6
+    assert len(ratio[..., 0, 0].unique()) == 9
+
+
+def test_illumination_falls_in_one_direction_and_leaves_colours() -> None:
+    ratio = changed(illumination=0.5)
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
+    logarithm = ratio[:, 0].log()
+    middle = logarithm.mean(dim=(1, 2))
+    torch.testing.assert_close(middle, torch.zeros(3), atol=1e-4, rtol=0)
+    steps = logarithm.diff(dim=2)
+    torch.testing.assert_close(steps, steps[:, :1, :1].expand_as(steps), atol=1e-4, rtol=0)
+    assert 0 < logarithm.abs().max() <= 1.5 * torch.tensor(1.5).log()
+
+
+def test_saturation_and_hue_keep_the_mean_of_the_channels() -> None:
+    images, masks = photographs()
+    for amounts in ({"saturation": 0.5}, {"hue_deg": 30.0}):
+        settings = NOTHING.model_copy(update=amounts)
+        after, _ = augment(images, masks, settings, torch.Generator().manual_seed(1))
+        torch.testing.assert_close(after.mean(1), images.mean(1), atol=1e-4, rtol=0)
+        assert (after - images).abs().max() > 1e-3
+    distance = [(batch - batch.mean(1, keepdim=True)).norm(dim=1) for batch in (after, images)]
+    torch.testing.assert_close(*distance, atol=1e-4, rtol=0)  # a turn of the hue
+
+
+def test_gray_crops_have_no_hue() -> None:
+    images, masks = crops()
+    settings = NOTHING.model_copy(update={"saturation": 0.5, "hue_deg": 30.0})
+    after, _ = augment(images, masks, settings, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(after, images, rtol=0, atol=1e-4)
+
+
+def test_what_is_off_draws_no_random_numbers_and_is_not_stored() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images, masks = crops()
+    augment(images, masks, AugmentationSettings(), generator)
+    assert generator.get_state().sum() == RECORDED_STATE
+    assert set(AugmentationSettings().model_dump()) == {
+        "rotation_deg", "zoom", "elastic_px", "elastic_grid_px", "brightness", "contrast", "gamma", "noise"
+    }  # fmt: skip
+    assert AugmentationSettings(hue_deg=5).model_dump()["hue_deg"] == 5

@@ -3,11 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
 
 from biostyle.errors import InterruptedRunError, SplitError, TrainingError
+from biostyle.models.deeplab import DeepLab
 from biostyle.models.unet import UNet
 from biostyle.training.augmentation import AugmentationSettings
-from biostyle.training.segmenter import SegmenterSettings, train_segmenter
+from biostyle.training.segmenter import SegmenterSettings, build_segmenter, train_segmenter
 
 CPU = torch.device("cpu")
 TINY = SegmenterSettings(
@@ -119,3 +122,49 @@ def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path: Path) -> None:
 def test_refuses_to_train_on_nothing(tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="at least one frame, got 0"):
         train_segmenter([], [], TINY, seed=0, device=CPU, out=tmp_path)
+
+
+def photographs() -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The disks in colour, and of other aspects."""
+    images, masks = disks()
+    coloured = [torch.cat([image, image * 0.8, image.flip(-1)]) for image in images]
+    return [coloured[0][:, :20], *coloured[1:]], [masks[0][:20], *masks[1:]]
+
+
+@pytest.mark.parametrize("architecture", ["unet", "deeplab"])
+def test_trains_on_photographs_of_any_aspect(architecture: str, tmp_path: Path) -> None:
+    settings = TINY.model_copy(update={"architecture": architecture, "n_steps": 2, "crop_size_px": 64})
+    network = train_segmenter(*photographs(), settings, seed=0, device=CPU, out=tmp_path)
+    assert type(network).__name__.lower() == architecture
+    assert not network.training
+    assert network(torch.rand(1, 3, 21, 30)).shape == (1, 2, 21, 30)
+    (tmp_path / "again").mkdir()
+    again = train_segmenter(*photographs(), settings, seed=0, device=CPU, out=tmp_path / "again")
+    assert weights(again) == weights(network)
+
+
+def test_starts_from_given_weights(tmp_path: Path) -> None:
+    encoder = {f"features.{name}": tensor for name, tensor in DeepLab().encoder.state_dict().items()}
+    save_file(encoder, tmp_path / "weights.safetensors")
+    settings = SegmenterSettings(architecture="deeplab", weights=tmp_path / "weights.safetensors")
+    network = build_segmenter(3, settings)
+    assert isinstance(network, DeepLab)
+    assert torch.equal(network.encoder[0][0].weight, encoder["features.0.0.weight"])
+
+
+def test_a_unet_without_weights_is_asked_for_as_ever() -> None:
+    assert not {"architecture", "weights"} & SegmenterSettings().request().keys()
+    assert SegmenterSettings(architecture="deeplab").request()["architecture"] == "deeplab"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"weights": "encoder.safetensors"}, r"'unet', got encoder\.safetensors"),
+        ({"architecture": "deeplab", "batch_size": 1}, r"'deeplab', got 1"),
+        ({"architecture": "transformer"}, "input_value='transformer'"),
+    ],
+)
+def test_refuses_what_does_not_go_together(wrong: dict[str, object], match: str) -> None:
+    with pytest.raises(ValidationError, match=match):
+        SegmenterSettings.model_validate(wrong)
