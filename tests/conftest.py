@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from tests.simulated import TINY_CONFIG, write_tiny_challenge
 
 if TYPE_CHECKING:
+    from tests.photographs import PhotographRun
     from tests.trained import Trained
 
 Invoke = Callable[..., Result]
@@ -80,6 +81,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     from tests.trained import train_well
 
     return train_well(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def photograph_run(tmp_path_factory: pytest.TempPathFactory) -> PhotographRun:
+    """Prepared simulated photographs and a segmenter of A; only to be read."""
+    from tests.photographs import run_on_photographs
+
+    return run_on_photographs(tmp_path_factory.mktemp("photographs"))
 
 
 @pytest.fixture

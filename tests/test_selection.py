@@ -348,3 +348,17 @@ def test_the_rule_is_part_of_every_request() -> None:
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
         "concord": "kappa", "least_concord": CONCORD, "kept": KEPT, "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME,
     }  # fmt: skip
+
+
+def test_photographs_are_judged_on_their_own_grid() -> None:
+    image = np.zeros((6, 8, 3), np.uint8)
+    image[1:4, 2:6] = 255
+
+    class FirstChannel(GrayIsProbability):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            assert images.shape == (1, 3, 6, 8) or images.shape == (1, 3, 8, 6)
+            return super().forward(images[:, :1])
+
+    found = judge(FirstChannel(), [image], AS_THEY_ARE, CPU)
+    assert found.score.foreground_fraction == pytest.approx(0.25)
+    assert torch.equal(found.masks[0], torch.from_numpy(image[..., 0] > 0))

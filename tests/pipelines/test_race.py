@@ -7,16 +7,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from biostyle.adapted_model import load_adapted
 from biostyle.artifacts import BuildOptions, fingerprint, read_record
+from biostyle.checkpoints import load_model
 from biostyle.config import AdaptConfig, CellTrackingConfig, load_config
 from biostyle.data.prepared import load_prepared
 from biostyle.inference import segment_frame
+from biostyle.io.labels import read_labels
+from biostyle.io.photographs import read_photograph
 from biostyle.metrics.overlap import f_score, pixel_counts
 from biostyle.pipelines.race import RaceDirectories, race
+from biostyle.stages.predict import predict, result_path
 from biostyle.stages.select import read_choice
 from biostyle.training.cyclegan import StylizerSettings
+from tests.photographs import CONFIG, SHAPE, PhotographRun
 from tests.simulated import read_tree
 from tests.trained import Trained
 
@@ -162,3 +168,29 @@ def test_the_chosen_chain_is_better_where_something_is_to_be_gained(trained: Tra
         found[name] = sum(scores) / len(scores)
     assert found["matching"] > found["before"] + 0.1
     assert found["matching"] > 0.85
+
+
+@pytest.mark.slow
+def test_a_race_of_photographs_stays_in_colour(photograph_run: PhotographRun, tmp_path: Path) -> None:
+    run, options = photograph_run, BuildOptions()
+    raced = race(CONFIG, run.a, run.b, run.segmenter, tmp_path, options)
+    assert list(raced.candidates) == ["matching", "cyclegan", "cyclegan_sa", "retrain"]
+    assert set(read_choice(raced.choice)["candidates"]) == {"before", *raced.candidates}
+    domain = load_prepared(run.b)
+    for name, candidate in raced.candidates.items():
+        out = predict(
+            run.b,
+            tmp_path / f"{name}_masks",
+            segmenter=run.segmenter,
+            candidate=candidate,
+            device="cpu",
+            options=options,
+        )
+        for row in domain.frames("test"):
+            assert read_labels(result_path(out, row)).shape == SHAPE
+            assert read_photograph(out / "stylized" / f"{row.frame_id}.tif").shape == (*SHAPE, 3)
+    generator, _ = load_model(raced.candidates["cyclegan_sa"] / "gen_ba")
+    assert generator.arguments["n_channels"] == 3
+    for sample in tmp_path.glob("*/samples/*.png"):
+        with Image.open(sample) as file:
+            assert file.mode == "RGB"

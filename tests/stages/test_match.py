@@ -15,14 +15,16 @@ from torch import nn
 from biostyle.adaptation import AdaptedSegmenter
 from biostyle.artifacts import BuildOptions, fingerprint, read_record
 from biostyle.checkpoints import load_model
+from biostyle.data.datasets import read_images
 from biostyle.data.prepare import DomainSettings
-from biostyle.data.prepared import PreparedDomain, load_prepared
+from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
-from biostyle.errors import ArtifactMismatchError, ConfigError
+from biostyle.errors import ArtifactMismatchError, ConfigError, ImageError
 from biostyle.inference import segment_frame
 from biostyle.io.frames import write_frame
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.matching.chain import MatchingChain
+from biostyle.matching.colour import Reinhard
 from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.selection import MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
@@ -30,6 +32,7 @@ from biostyle.stages import match as stage
 from biostyle.stages.match import match, read_concord
 from biostyle.stages.predict import predict, result_path
 from biostyle.stages.prepare import prepare
+from tests.photographs import CONFIG, PhotographRun
 from tests.simulated import TINY_SHAPE, TINY_SPLIT
 
 SMALL = GridSettings(scales=(0.5, 1.0), tones=("linear", "square_root"), n_frames=2)
@@ -230,3 +233,61 @@ def test_is_made_once_and_refuses_another_grid(tiny_run: Path, tmp_path: Path) -
     assert (search(*arguments, grid) / "artifact.json").stat().st_mtime_ns == made
     with pytest.raises(ArtifactMismatchError, match=r"differ in \['n_frames'\]"):
         search(*arguments, grid.model_copy(update={"n_frames": 2}))
+
+
+def test_tones_are_learned_from_training_photographs_of_a(
+    photograph_run: PhotographRun, tmp_path: Path
+) -> None:
+    grid = CONFIG.matching.model_copy(update={"scales": (1.0,), "tones": ("reinhard",)})
+    a, b = load_prepared(photograph_run.a), load_prepared(photograph_run.b)
+    out = match(
+        photograph_run.b,
+        photograph_run.segmenter,
+        tmp_path / "out",
+        grid,
+        prepared_a=photograph_run.a,
+        device="cpu",
+        options=BuildOptions(),
+    )
+    chain, card = load_model(out / "chain")
+    images = read_images(a, a.frames("train"), CONFIG.preprocessing)
+    assert isinstance(chain, MatchingChain)
+    assert chain.steps == (Reinhard.of([image[None] for image in images]),)
+    seen = [*b.global_ids(spread(b.frames("train"), 2)), *a.global_ids(a.frames("train"))]
+    assert card["training_data"]["frames"] == seen
+    assert set(read_record(out)["request"]["inputs"]) == {"prepared_a", "prepared_b", "segmenter"}
+
+
+def test_a_is_no_input_where_no_tone_is_learned_from_it(tiny_run: Path, tmp_path: Path) -> None:
+    record = read_record(search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out"))
+    assert set(record["request"]["inputs"]) == {"prepared_b", "segmenter"}
+
+
+def test_tones_cannot_be_learned_without_a(photograph_run: PhotographRun, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"got \['reinhard', 'lab_histogram'\]\. Give a prepared domain A"):
+        search(photograph_run.b, photograph_run.segmenter, tmp_path / "out", CONFIG.matching)
+
+
+def test_colours_cannot_be_matched_in_gray_frames(tiny_run: Path, tmp_path: Path) -> None:
+    grid = SMALL.model_copy(update={"tones": ("reinhard",)})
+    prepared_a, prepared_b = (tiny_run / "prepared" / name for name in ("nikon", "zeiss"))
+    options = BuildOptions()
+    with pytest.raises(ImageError, match=r"3 channels .* got 1\."):
+        match(
+            prepared_b,
+            tiny_run / "segmenter",
+            tmp_path / "out",
+            grid,
+            prepared_a=prepared_a,
+            device="cpu",
+            options=options,
+        )
+
+
+def test_a_working_side_decides_which_scales_fit(photograph_run: PhotographRun, tmp_path: Path) -> None:
+    """Photographs of 64 x 48 px are 48 x 36 px at the working scale."""
+    grid = GridSettings(
+        scales=(0.7, 1.4, 2.8), tones=("linear",), polarities=("upright",), largest_side_px=70
+    )
+    out = search(photograph_run.b, photograph_run.segmenter, tmp_path / "out", grid)
+    assert list(pd.read_csv(out / "chains.csv")["chain"]) == ["x1.4 linear"]
