@@ -45,10 +45,11 @@ def segment_frame(
         Class indices; 0 is background. Logits, not masks, are brought back to the frame's size.
     """
     settings = settings or InferenceSettings()
-    images = preprocessing.image_batch(image)
     if isinstance(segmenter, AdaptedSegmenter):
-        images = stylize(segmenter.stylizer_ba, images, device, settings)
+        images = stylize(segmenter.stylizer_ba, preprocessing.image_batch(image), device, settings)
         segmenter = segmenter.segmenter_a
+    else:
+        images = preprocessing.image_batch(image)
     return _segment(segmenter, images, image.shape, device, settings)
 
 

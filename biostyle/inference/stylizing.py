@@ -13,7 +13,6 @@ from biostyle.models.residual_generator import ResidualGenerator
 from biostyle.models.resnet_generator import ResnetGenerator
 
 
-@torch.inference_mode()
 def stylize(
     stylizer: nn.Module,
     images: torch.Tensor,
@@ -39,16 +38,19 @@ def stylize(
     Tensor of shape (N, C', H, W)
         What ``stylizer(images)`` gives, on the device of ``images``.
     """
-    if isinstance(stylizer, nn.Sequential):
-        for part in stylizer:
-            images = stylize(part, images, device, settings)
-        return images
-    if isinstance(stylizer, ResnetGenerator):
-        return translate(stylizer, images, settings)
-    if isinstance(stylizer, ResidualGenerator):
-        change = translate(stylizer.generator, images, settings).mul_(2).sub_(1)
-        return change.add_(images).clamp_(0, 1)
-    return stylizer(images.to(device)).to(images.device)
+    with (
+        torch.inference_mode()
+    ):  # as a decorator it would hold on to a large frame while its successors are computed
+        if isinstance(stylizer, nn.Sequential):
+            for part in stylizer:
+                images = stylize(part, images, device, settings)
+            return images
+        if isinstance(stylizer, ResnetGenerator):
+            return translate(stylizer, images, settings)
+        if isinstance(stylizer, ResidualGenerator):
+            change = translate(stylizer.generator, images, settings).mul_(2).sub_(1)
+            return change.add_(images).clamp_(0, 1)
+        return stylizer(images.to(device)).to(images.device)
 
 
 def stack_statistics(

@@ -11,6 +11,7 @@ from biostyle.io.scaling import percentile_range
 from biostyle.types import NDArray
 
 IMAGE_DTYPES = ("uint8", "uint16", "float32")
+_ROWS = 1024  # computed at a time, so that a large plane needs no copy in float64
 
 
 def output_dtype(requested: str, source: np.dtype) -> np.dtype:
@@ -124,11 +125,13 @@ class RangeMapping:
                 raise ImageError("frame must be given with range 'frame', got None. Pass the input's frame.")
             low, high = percentile_range(frame, *self.percentiles)
         self._ranges.append((low, high))
-        unit = np.clip(plane, 0, 1)
-        if self.mode == "dtype" and self.dtype.kind == "f":
-            return unit.astype(self.dtype)
-        values = unit.astype(np.float64) * (high - low) + low
-        return (np.rint(values) if self.dtype.kind == "u" else values).astype(self.dtype)
+        mapped = np.empty(plane.shape, self.dtype)
+        for start in range(0, plane.shape[0], _ROWS):
+            values = np.clip(plane[start : start + _ROWS], 0, 1)
+            if self.mode == "frame" or self.dtype.kind == "u":
+                values = values.astype(np.float64) * (high - low) + low
+            mapped[start : start + _ROWS] = np.rint(values) if self.dtype.kind == "u" else values
+        return mapped
 
     @property
     def text(self) -> str:
