@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from biostyle.errors import CheckpointError
+from biostyle.models.classifier import EfficientNetClassifier, SmallClassifier
 from biostyle.models.deeplab import DeepLab
 from biostyle.models.patch_discriminator import PatchDiscriminator
 from biostyle.models.residual_generator import ResidualGenerator
@@ -15,9 +16,11 @@ from biostyle.models.unet import UNet
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "deeplab": DeepLab,
+    "efficientnet_classifier": EfficientNetClassifier,
     "patch_discriminator": PatchDiscriminator,
     "residual_generator": ResidualGenerator,
     "resnet_generator": ResnetGenerator,
+    "small_classifier": SmallClassifier,
     "unet": UNet,
 }
 
