@@ -20,6 +20,12 @@ Reader: TypeAlias = Literal[
     "waterloo",
     "dermofit",
     "smartskins",
+    "eyepacs",
+    "idrid",
+    "drive",
+    "chasedb1",
+    "hrf",
+    "fives",
 ]
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _SCHEMA_PAGE = "data_manifests/README.md explains every key."

@@ -32,11 +32,21 @@ sha256 = "{sha256}"
 
 CELLS = ["DIC-C2DH-HeLa", "Fluo-N2DH-GOWT1", "Fluo-N2DL-HeLa", "PhC-C2DH-U373"]
 ISIC = ["ISIC-2016-task1", "ISIC-2017-task1", "ISIC-2018-task1"]
-BY_HAND = ["Dermofit", "PH2", "SMARTSKINS"]
+BY_HAND = [
+    "CHASE_DB1",
+    "DRIVE",
+    "Dermofit",
+    "EyePACS",
+    "EyeQ",
+    "FIVES",
+    "IDRiD",
+    "PH2",
+    "SMARTSKINS",
+]
 
 
 def test_built_in_manifests() -> None:
-    assert {*CELLS, *ISIC, *BY_HAND, "Waterloo-skin"} <= set(built_in_names())
+    assert {*CELLS, *ISIC, *BY_HAND, "HRF-healthy", "Waterloo-skin"} <= set(built_in_names())
     for name in built_in_names():
         assert load_manifest(name).name == name
 
