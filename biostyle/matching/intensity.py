@@ -213,7 +213,8 @@ def stretch(images: torch.Tensor, low_percentile: float, high_percentile: float)
 
 def _at_ranks(values: torch.Tensor, ranks: list[int]) -> list[torch.Tensor]:
     """Values at some ranks of the last axis; on a CPU without sorting, which would take three times the memory."""
-    if values.device.type == "cpu" and not torch.compiler.is_exporting():
+    in_numpy = values.device.type == "cpu" and values.dtype != torch.bfloat16
+    if in_numpy and not torch.compiler.is_exporting():
         ordered = torch.from_numpy(np.partition(values.numpy(), sorted(set(ranks)), axis=-1))
     else:
         ordered = values.sort(dim=-1).values

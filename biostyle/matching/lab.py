@@ -47,7 +47,7 @@ def rgb_to_lab(images: torch.Tensor) -> torch.Tensor:
     linear = torch.where(
         images > 0.04045, ((images.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, images / 12.92
     )
-    relative = torch.einsum("ij,njhw->nihw", _scaled_matrix(images), linear)
+    relative = _mix(_scaled_matrix(images), linear)
     root = relative.clamp_min(_EPSILON) ** (1 / 3)
     x, y, z = torch.where(relative > _EPSILON, root, _SLOPE * relative + _OFFSET).unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
@@ -77,9 +77,17 @@ def lab_to_rgb(lab: torch.Tensor) -> torch.Tensor:
     roots = torch.stack([y + a / 500, y, (y - b / 200).clamp_min(0)], dim=1)
     relative = torch.where(roots > _EPSILON ** (1 / 3), roots**3, (roots - _OFFSET) / _SLOPE)
     inverse = torch.linalg.inv(_scaled_matrix(lab).double()).to(lab)
-    linear = torch.einsum("ij,njhw->nihw", inverse, relative)
+    linear = _mix(inverse, relative)
     power = 1.055 * linear.clamp_min(_SMALLEST) ** (1 / 2.4) - 0.055
     return torch.where(linear > 0.0031308, power, 12.92 * linear).clamp(0, 1)
+
+
+def _mix(matrix: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
+    """Multiply each pixel by a matrix; as sums, which automatic mixed precision leaves in float32."""
+    mixed = torch.zeros_like(channels)
+    for weights, channel in zip(matrix.unbind(1), channels.split(1, dim=1), strict=True):
+        mixed = mixed + weights.view(1, 3, 1, 1) * channel
+    return mixed
 
 
 def _scaled_matrix(like: torch.Tensor) -> torch.Tensor:

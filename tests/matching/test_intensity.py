@@ -74,3 +74,10 @@ def test_percentiles_are_those_of_numpy(percentiles: tuple[float, float]) -> Non
     low, high = np.percentile(images.numpy(), percentiles, axis=(2, 3))
     expected = np.clip((images.numpy() - low[..., None, None]) / (high - low)[..., None, None], 0, 1)
     np.testing.assert_allclose(stretch(images, *percentiles).numpy(), expected, atol=1e-12)
+
+
+def test_background_in_automatic_mixed_precision() -> None:
+    images = torch.rand(1, 1, 30, 40, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = Background(sigma_px=5.0)(images)
+    torch.testing.assert_close(coarse.float(), Background(sigma_px=5.0)(images), atol=0.05, rtol=0)

@@ -34,6 +34,12 @@ def test_colours_that_no_screen_shows_are_clipped() -> None:
     assert rgb.max() <= 1
 
 
+def test_automatic_mixed_precision_leaves_colours_exact() -> None:
+    images = photograph()
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(lab_to_rgb(rgb_to_lab(images)), images, atol=1e-3, rtol=0)
+
+
 def test_gradients_are_finite_everywhere() -> None:
     images = photograph().requires_grad_()
     lab_to_rgb(rgb_to_lab(images)).square().sum().backward()
