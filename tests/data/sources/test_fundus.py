@@ -1,11 +1,16 @@
+import io
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from biostyle.data.fetch import fetch, import_dataset
 from biostyle.data.group_split import GroupSplitSettings, group_part
+from biostyle.data.manifest import load_manifest
 from biostyle.data.sources.fundus import FundusReader, list_fundus, read_eyeq, read_idrid_grades
 from biostyle.errors import ImageError, PairingError
+from tests.data.conftest import ArchiveServer
 
 EYEQ = ",image,quality,DR_grade\n"
 
@@ -161,6 +166,41 @@ def test_no_folder_and_no_photograph(tmp_path: Path) -> None:
         list_fundus(tmp_path / "absent", "drive")
     with pytest.raises(ImageError, match=rf"collection drive, got none \({re.escape(str(tmp_path))}\)"):
         list_fundus(tmp_path, "drive")
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [("DRIVE", "drive"), ("CHASE_DB1", "chasedb1"), ("FIVES", "fives"), ("IDRiD", "idrid")],
+)
+def test_what_is_obtained_by_hand_is_imported_and_listed(
+    name: str, reader: FundusReader, tmp_path: Path
+) -> None:
+    names = LAYOUTS[reader][0] if reader in LAYOUTS else ["images/IDRiD_001.jpg"]
+    unpacked = touch(tmp_path / "unpacked", *names)
+    if reader == "idrid":
+        table(unpacked / "grades.csv", "Image name,Retinopathy grade\nIDRiD_001,3\n")
+    folder = import_dataset(name, unpacked, tmp_path / "cache")
+    assert load_manifest(name).reader == reader
+    assert list_fundus(folder, reader)
+
+
+def test_archives_are_fetched_and_listed(server: ArchiveServer, tmp_path: Path) -> None:
+    built_in = load_manifest("HRF-healthy")
+    archives = {"healthy": "01_h.jpg", "healthy_manualsegm": "01_h.tif"}
+    assert [file.extracts_to for file in built_in.files] == list(archives)
+    entries = []
+    for file in built_in.files:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as opened:
+            opened.writestr(archives[file.extracts_to], b"pixels")
+            opened.writestr("__MACOSX/._01_h.jpg", b"litter")
+        server.files[file.name] = content.getvalue()
+        entries.append(
+            file.model_copy(update={"url": server.url(file.name), "size_bytes": len(content.getvalue())})
+        )
+    folder = fetch(built_in.model_copy(update={"files": entries}), tmp_path / "cache", accept_terms=True)
+    (row,) = list_fundus(folder, "hrf")
+    assert (row.image.name, row.mask and row.mask.name) == ("01_h.jpg", "01_h.tif")
 
 
 @pytest.mark.real
