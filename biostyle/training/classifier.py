@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from torch.nn import functional as F
 
 from biostyle.devices import Precision, autocast
-from biostyle.errors import SplitError
+from biostyle.errors import ConfigError, SplitError
 from biostyle.models.classifier import EfficientNetClassifier, ImageClassifier, SmallClassifier, load_backbone
 from biostyle.training.schedules import constant_then_linear, set_learning_rate
 from biostyle.training.seeding import RandomStream, seeded
@@ -100,6 +100,8 @@ def train_classifier(
         If a class has no image.
     CheckpointError
         If the given weights are not those of the network.
+    ConfigError
+        If weights are given for the small network.
     InterruptedRunError
         If it was stopped on request.
     TrainingError
@@ -113,7 +115,12 @@ def train_classifier(
         )
     with seeded(seed):
         classifier = _build(settings, n_classes).to(device)
-    if weights is not None and isinstance(classifier, EfficientNetClassifier):
+    if weights is not None:
+        if not isinstance(classifier, EfficientNetClassifier):
+            raise ConfigError(
+                f"weights must be left out for the architecture {settings.architecture!r}, got {weights}. "
+                "Set architecture to 'efficientnet_b0'."
+            )
         load_backbone(classifier, weights)
     optimiser = torch.optim.AdamW(
         classifier.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True

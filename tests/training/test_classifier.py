@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from biostyle.errors import InterruptedRunError, SplitError, TrainingError
+from biostyle.errors import ConfigError, InterruptedRunError, SplitError, TrainingError
 from biostyle.models.classifier import EfficientNetClassifier, ImageClassifier
 from biostyle.training.classifier import ClassifierSettings, train_classifier, vary
 
@@ -108,6 +108,12 @@ def test_given_weights_are_the_beginning(tmp_path: Path) -> None:
     )
     name = "features.0.0.weight"
     torch.testing.assert_close(trained.backbone.state_dict()[name], given.backbone.state_dict()[name])
+
+
+def test_the_small_network_takes_no_weights(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(ConfigError, match=r"architecture 'small', got .*weights\.safetensors"):
+        train_classifier(*fields(), 3, TINY, seed=0, device=CPU, out=tmp_path, weights=path)
 
 
 def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
