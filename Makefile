@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SIZE := PyTorch and the scientific Python packages: about 3 GB to download and 6 GB on disk on Linux, \
 where PyTorch brings its GPU libraries along, and about 1 GB elsewhere
 
-.PHONY: help install demo test check docs clean
+.PHONY: help install demo test check bench docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,12 @@ check: $(BIN)/pytest ## lint, types, docstrings, spelling
 	@find biostyle pipelines -name '*.py' | xargs $(BIN)/python -m numpydoc.hooks.validate_docstrings
 	@$(BIN)/typos
 	@echo "All checks passed."
+
+bench: $(BIN)/pytest ## time everything against its peers (an hour on two quiet cores) and fill in docs/benchmarks.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@for work in generator stack overlap cluster; do $(BIN)/python benchmarks/$$work.py || exit 1; done
+	@$(BIN)/python benchmarks/large_frame.py --edge 16384
+	@$(BIN)/python benchmarks/table.py --write
 
 $(BIN)/mkdocs: pyproject.toml constraints.txt | $(BIN)/biostyle
 	@echo "Installing MkDocs into $(VENV)/ — about 10 MB."

@@ -3,23 +3,19 @@
 Timings are interleaved (A B C A B C …) so that a busy machine is busy for all; what is reported is the median over the
 rounds of the ratio within a round. Before anything is timed, ours in float32 must equal the whole frame's result.
 
-    python benchmarks/generator.py --edge 1024 --edge 4096 --json build/generator.json
+    python benchmarks/generator.py --edge 1024 --edge 4096
 """
 
 from __future__ import annotations
 
-import json
-import platform
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
+from measuring import Work, high_water_gib, interleaved, peak_rss_gib, row, save
 from torch.utils.flop_counter import FlopCounterMode
 
 from biostyle.devices import resolve_device
@@ -70,25 +66,15 @@ def candidates(generator: ResnetGenerator) -> dict[str, Candidate]:
     }
 
 
-def seconds(candidate: Candidate, image: torch.Tensor) -> float:
-    synchronise = torch.cuda.synchronize if image.is_cuda else lambda: None
-    synchronise()
-    start = time.perf_counter()
-    candidate(image)
-    synchronise()
-    return time.perf_counter() - start
+def synchronised(candidate: Candidate, image: torch.Tensor) -> Work:
+    """Have a candidate wait until a GPU is done."""
 
+    def run() -> None:
+        candidate(image)
+        if image.is_cuda:
+            torch.cuda.synchronize()
 
-def high_water_kib() -> int:
-    """Return the most memory this process held (Linux); ru_maxrss would also count the process that started it."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
-
-def peak_rss_gib(name: str, arguments: list[str]) -> float:
-    """Run one candidate once in a process of its own and return the most memory it held."""
-    command = [sys.executable, __file__, *arguments, "--only", name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return run
 
 
 def compare(
@@ -101,18 +87,12 @@ def compare(
         rows[name] = {"relative_error": error}
     if rows[OURS]["relative_error"] > LARGEST_ERROR:
         raise click.ClickException(f"{OURS} must equal {REFERENCE}, got {rows[OURS]['relative_error']:.1e}.")
-    taken: dict[str, list[float]] = {name: [] for name in chosen}
-    for _ in range(rounds):
-        for name, candidate in chosen.items():
-            taken[name].append(seconds(candidate, image))
-    for name, row in rows.items():
-        row["seconds"] = statistics.median(taken[name])
-        for other in chosen:
-            if not other.startswith("ours"):
-                ratios = [a / b for a, b in zip(taken[other], taken[name], strict=True)]
-                row[f"speed-up over {other}"] = statistics.median(ratios)
+    runs = {name: synchronised(candidate, image) for name, candidate in chosen.items()}
+    taken = interleaved(runs, rounds)
+    for name, figures in rows.items():
+        figures["taken"] = taken[name]
         if image.is_cuda:
-            row |= on_gpu(generator, image, row["seconds"])
+            figures |= on_gpu(generator, image, statistics.median(taken[name]))
     return rows
 
 
@@ -127,25 +107,33 @@ def on_gpu(generator: ResnetGenerator, image: torch.Tensor, taken: float) -> dic
     return {"frames_per_second": 1 / taken, "share_of_bf16_peak": share}
 
 
-def show(edge: int, rows: dict[str, dict[str, Any]]) -> None:
-    keys = list(next(iter(rows.values())))
-    click.echo(f"\n{edge} x {edge} px\n| | {' | '.join(keys)} |\n|---|{'---|' * len(keys)}")
-    for name, row in rows.items():
-        cells = (f"{row[key]:.1e}" if "error" in key else f"{row[key]:.3g}" for key in keys)
-        click.echo(f"| {name} | {' | '.join(cells)} |")
+def summary(edge: int, rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Compare ours with every peer, and ours in bfloat16 with the reference."""
+    pairs = [(OURS, peer) for peer in rows if not peer.startswith("ours")] + [("ours bfloat16", REFERENCE)]
+    found = []
+    for name, peer in pairs:
+        goal = None if name != OURS else 2.0 if peer == REFERENCE else 4.0
+        notes = f"{rows[name]['peak_rss_gib']:.2f} GiB, peer {rows[peer]['peak_rss_gib']:.2f} GiB"
+        if "frames_per_second" in rows[name]:
+            share = rows[name]["share_of_bf16_peak"]
+            part = "unknown" if share is None else f"{share:.1%}"
+            notes += f"; {rows[name]['frames_per_second']:.1f} frames/s, {part} of the card's bf16 peak"
+        work = f"generator {edge}², {name.removeprefix('ours ')}"
+        error = f"{rows[name]['relative_error']:.0e} (peer {rows[peer]['relative_error']:.0e})"
+        found.append(row(work, peer, goal, rows[name]["taken"], rows[peer]["taken"], error, notes=notes))
+    return found
 
 
 @click.command()
-@click.option(
-    "--edge", "edges", type=int, multiple=True, default=(1024,), help="Edge of the frame, in pixels."
-)
+@click.option("--edge", "edges", type=int, multiple=True, help="Edge of the frame, in pixels; 1024 and 4096.")
 @click.option("--rounds", type=int, default=5)
 @click.option("--n-filters", type=int, default=16)
 @click.option("--n-blocks", type=int, default=4)
 @click.option("--decoder", type=click.Choice(["resize", "transpose"]), default="resize")
-@click.option("--device", default="cpu")
+@click.option("--device", default="auto")
 @click.option("--threads", type=int, help="Threads; all cores unless given.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Where to write the figures.")
+@click.option("--quick", is_flag=True, help="Tiny sizes, to see that it runs.")
+@click.option("--json", "path", type=click.Path(path_type=Path), help="Where to write the figures.")
 @click.option("--only", hidden=True)
 @torch.inference_mode()
 def main(
@@ -156,36 +144,32 @@ def main(
     decoder: str,
     device: str,
     threads: int | None,
-    json_path: Path | None,
+    quick: bool,
+    path: Path | None,
     only: str | None,
 ) -> None:
     """Compare ways to run the same generator on a whole frame."""
     if threads:
         torch.set_num_threads(threads)
+    if quick:
+        edges, rounds, n_filters, n_blocks = edges or (96,), 1, 2, 1
     where = resolve_device(device)
     generator = make_generator(n_filters, n_blocks, decoder, where)
     chosen = candidates(generator)
     if only:
         chosen[only](make_frame(edges[0], where))
-        click.echo(high_water_kib() / 2**20)
+        click.echo(high_water_gib())
         return
     settings = ["--n-filters", str(n_filters), "--n-blocks", str(n_blocks), "--decoder", decoder]
     settings += ["--device", device, "--threads", str(torch.get_num_threads())]
-    results = {}
-    for edge in edges:
+    found = []
+    for edge in edges or (1024, 4096):
         rows = compare(chosen, generator, make_frame(edge, where), rounds)
-        for name, row in rows.items():
-            row["peak_rss_gib"] = peak_rss_gib(name, [*settings, "--edge", str(edge)])
-        show(edge, rows)
-        results[str(edge)] = rows
-    if json_path:
-        machine = {
-            "processor": platform.processor() or platform.machine(),
-            "threads": torch.get_num_threads(),
-        }
-        content = {"machine": machine, "torch": torch.__version__, "settings": settings, "results": results}
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        for name, figures in rows.items():
+            arguments = [*settings, "--edge", str(edge), "--only", name]
+            figures["peak_rss_gib"] = peak_rss_gib(__file__, arguments)
+        found += summary(edge, rows)
+    save("generator", found, quick, path)
 
 
 if __name__ == "__main__":

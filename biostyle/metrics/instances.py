@@ -1,0 +1,101 @@
+"""Overlaps of numbered objects, and the challenge's segmentation score derived from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from biostyle.errors import MaskError
+from biostyle.types import NDArray
+
+
+def overlap_matrix(pred: NDArray, target: NDArray) -> NDArray:
+    """Count the pixels that each predicted object shares with each true one.
+
+    Parameters
+    ----------
+    pred : ndarray of integer, shape (H, W)
+        Predicted instance identities; 0 is background.
+    target : ndarray of integer, shape (H, W)
+        True instance identities; 0 is background.
+
+    Returns
+    -------
+    ndarray of int64, shape (P + 1, T + 1)
+        Pixels by predicted and true identity, from 0 to the highest of each. Entry (0, 0), background in both, is the
+        rest of the frame.
+
+    Raises
+    ------
+    MaskError
+        If the sizes differ, or a mask does not hold integers from 0.
+
+    Notes
+    -----
+    One joint histogram over the pixels that are foreground somewhere: background, which is most of a frame, is counted
+    and not looked at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> overlap_matrix(np.array([[1, 1, 0, 0]]), np.array([[0, 2, 2, 0]]))
+    array([[1, 0, 1],
+           [1, 0, 1]])
+    """
+    for name, mask in (("pred", pred), ("target", target)):
+        if mask.dtype.kind not in "ui" or (mask.dtype.kind == "i" and mask.size and mask.min() < 0):
+            lowest = f" from {mask.min()}" if mask.dtype.kind == "i" else ""
+            raise MaskError(
+                f"{name} must hold integers from 0, got {mask.dtype}{lowest}. Number the objects first."
+            )
+    if pred.shape != target.shape:
+        raise MaskError(
+            f"pred must have the truth's size {target.shape}, got {pred.shape}. "
+            "Check that the two belong together."
+        )
+    foreground = np.flatnonzero((pred != 0) | (target != 0))
+    found, true = pred.ravel()[foreground], target.ravel()[foreground]
+    n_found, n_true = (int(labels.max(initial=0)) + 1 for labels in (found, true))
+    joint = found.astype(np.int64)
+    joint *= n_true
+    joint += true
+    overlaps = np.bincount(joint, minlength=n_found * n_true).reshape(n_found, n_true)
+    overlaps[0, 0] = target.size - foreground.size
+    return overlaps
+
+
+def seg_score(overlaps: NDArray) -> float:
+    """Return the segmentation score (SEG) of the Cell Tracking Challenge.
+
+    Parameters
+    ----------
+    overlaps : ndarray of integer, shape (P + 1, T + 1)
+        From :func:`overlap_matrix`.
+
+    Returns
+    -------
+    float
+        Mean Jaccard coefficient of the true objects and what was found of them, in [0, 1]; NaN where there is none. An
+        object is found by the prediction that holds more than half of it; otherwise it counts 0.
+
+    References
+    ----------
+    .. [1] Maška et al., "The Cell Tracking Challenge: 10 years of objective benchmarking", Nature Methods 2023,
+       doi:10.1038/s41592-023-01879-y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seg_score(np.array([[90, 1], [2, 7]]))
+    0.7
+    """
+    areas = overlaps.sum(axis=0)
+    there = np.flatnonzero(areas[1:]) + 1
+    if there.size == 0:
+        return float("nan")
+    shared = overlaps[1:, there]
+    if shared.shape[0] == 0:
+        return 0.0
+    best = shared.argmax(axis=0)
+    common = shared[best, np.arange(there.size)]
+    union = areas[there] + overlaps[1:].sum(axis=1)[best] - common
+    return float(np.where(2 * common > areas[there], common / union, 0.0).mean())
