@@ -205,6 +205,48 @@ def jaccard(counts: PixelCounts) -> float:
     return _ratio(counts.tp, counts.tp + counts.fp + counts.fn)
 
 
+def accuracy(counts: PixelCounts) -> float:
+    """Return the part of the pixels that are right, (TP + TN) / all.
+
+    Parameters
+    ----------
+    counts : PixelCounts
+        Counts of one image or of several.
+
+    Returns
+    -------
+    float
+        Accuracy in [0, 1]; NaN where no pixel is annotated.
+
+    Examples
+    --------
+    >>> accuracy(PixelCounts(3, 1, 0, 4))
+    0.875
+    """
+    return _ratio(counts.tp + counts.tn, counts.tp + counts.fp + counts.fn + counts.tn)
+
+
+def specificity(counts: PixelCounts) -> float:
+    """Return the part of the true background that was left alone, TN / (TN + FP).
+
+    Parameters
+    ----------
+    counts : PixelCounts
+        Counts of one image or of several.
+
+    Returns
+    -------
+    float
+        Specificity in [0, 1]; NaN where all is foreground.
+
+    Examples
+    --------
+    >>> specificity(PixelCounts(3, 1, 0, 3))
+    0.75
+    """
+    return _ratio(counts.tn, counts.tn + counts.fp)
+
+
 def thresholded_jaccard(counts: PixelCounts, threshold: float = 0.65) -> float:
     """Return the Jaccard index, or 0 where it is below a threshold.
 

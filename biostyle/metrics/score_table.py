@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ from biostyle.types import NDArray
 SCORES = {"precision": precision, "recall": recall, "f_score": f_score, "jaccard": jaccard}
 
 
-def score_table(image_ids: Sequence[str], counts: Sequence[PixelCounts]) -> pd.DataFrame:
+def score_table(
+    image_ids: Sequence[str], counts: Sequence[PixelCounts], groups: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Tabulate counts and scores, one row an image.
 
     Parameters
@@ -34,11 +37,14 @@ def score_table(image_ids: Sequence[str], counts: Sequence[PixelCounts]) -> pd.D
         Name of each image, in frame order.
     counts : sequence of PixelCounts
         Counts of each image.
+    groups : sequence of str, optional
+        Patient or lesion of each image, where images of one are not in time order.
 
     Returns
     -------
     pandas.DataFrame
-        Columns image_id, tp, fp, fn, tn (pixels), precision, recall, f_score, jaccard; undefined is NaN.
+        Columns image_id, tp, fp, fn, tn (pixels), precision, recall, f_score, jaccard, and group where groups are given;
+        undefined is NaN.
 
     Examples
     --------
@@ -49,7 +55,73 @@ def score_table(image_ids: Sequence[str], counts: Sequence[PixelCounts]) -> pd.D
         {"image_id": image_id, **asdict(count)} | {name: score(count) for name, score in SCORES.items()}
         for image_id, count in zip(image_ids, counts, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["image_id", "tp", "fp", "fn", "tn", *SCORES])
+    table = pd.DataFrame(rows, columns=["image_id", "tp", "fp", "fn", "tn", *SCORES])
+    return table if groups is None else table.assign(group=list(groups))
+
+
+def read_score_table(path: Path) -> pd.DataFrame:
+    """Read a score table back from CSV.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    pandas.DataFrame
+        What :func:`score_table` made.
+    """
+    return pd.read_csv(path, dtype={"group": str}).astype(dict.fromkeys(SCORES, float))
+
+
+def counts_of(table: pd.DataFrame) -> list[PixelCounts]:
+    """Take the pixel counts out of a score table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What :func:`score_table` returns.
+
+    Returns
+    -------
+    list of PixelCounts
+        Counts of each image.
+
+    Examples
+    --------
+    >>> counts_of(score_table(["t000"], [PixelCounts(1, 1, 1, 7)]))
+    [PixelCounts(tp=1, fp=1, fn=1, tn=7)]
+    """
+    return [PixelCounts(*map(int, row)) for row in table[["tp", "fp", "fn", "tn"]].to_numpy()]
+
+
+def dependence(table: pd.DataFrame, block_length: int) -> dict[str, Any]:
+    """Say which images of a score table are not independent, for a bootstrap.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What :func:`score_table` returns.
+    block_length : int
+        Consecutive frames resampled together.
+
+    Returns
+    -------
+    dict
+        ``groups`` and ``block_length``, as :func:`biostyle.metrics.statistics.block_bootstrap_interval` takes them: the
+        table's groups, drawn whole; without groups what precedes the last underscore of an image id (``01`` of
+        ``01_t007``), in blocks.
+
+    Examples
+    --------
+    >>> dependence(score_table(["01_t007"], [PixelCounts(1, 1, 1, 7)]), 5)
+    {'groups': ['01'], 'block_length': 5}
+    """
+    if "group" in table:
+        return {"groups": [str(group) for group in table["group"]], "block_length": None}
+    sequences = [str(image_id).rpartition("_")[0] for image_id in table["image_id"]]
+    return {"groups": sequences, "block_length": block_length}
 
 
 def summarise(
@@ -78,8 +150,7 @@ def summarise(
 
     Notes
     -----
-    What precedes the last underscore of an image id is its sequence (``01`` of ``01_t007``); blocks stay
-    within it.
+    Blocks stay within a sequence, or are whole groups: see :func:`dependence`.
 
     Examples
     --------
@@ -87,14 +158,12 @@ def summarise(
     >>> summary["f_score"], summary["ci95"], summary["pooled"]["jaccard"]
     (0.5, [None, None], 0.3333333333333333)
     """
-    counts = [PixelCounts(*map(int, row)) for row in table[["tp", "fp", "fn", "tn"]].to_numpy()]
-    sequences = [str(image_id).rpartition("_")[0] for image_id in table["image_id"]]
+    counts = counts_of(table)
     interval = block_bootstrap_interval(
         table["f_score"].to_numpy(dtype=np.float64),
-        block_length=block_length,
         n_resamples=n_resamples,
         seed=seed,
-        groups=np.array(sequences),
+        **dependence(table, block_length),
     )
     return {
         **{name: _or_none(float(table[name].mean())) for name in SCORES},
@@ -113,13 +182,13 @@ def baseline_counts(target: NDArray, image: NDArray | None = None) -> dict[str, 
     target : ndarray of bool or integer, shape (H, W)
         True class indices; above 0 is foreground, 255 is not annotated.
     image : ndarray, optional
-        The frame, of the same shape (H, W); without it there is no Otsu baseline.
+        The frame, of the same shape (H, W), or an 8-bit photograph (H, W, 3); without it there is no Otsu baseline.
 
     Returns
     -------
     dict of str to PixelCounts
-        Under "all_foreground", "all_background" and, given the image, "otsu": Otsu's threshold [1]_ with the
-        brighter side as foreground, whatever the modality.
+        Under "all_foreground", "all_background" and, given the image, "otsu": Otsu's threshold [1]_ with the brighter
+        side as foreground, whatever the modality; in a photograph the darker side of the mean of the channels.
 
     Raises
     ------
@@ -145,7 +214,8 @@ def baseline_counts(target: NDArray, image: NDArray | None = None) -> dict[str, 
     if image is not None:
         from skimage.filters import threshold_otsu
 
-        predictions["otsu"] = image > threshold_otsu(image)
+        gray = image if image.ndim == 2 else 255 - np.rint(image.mean(axis=2)).astype(np.uint8)
+        predictions["otsu"] = gray > threshold_otsu(gray)
     return {name: pixel_counts(pred, target) for name, pred in predictions.items()}
 
 

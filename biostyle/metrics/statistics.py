@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from biostyle.metrics.clusters import cluster_bootstrap_interval
 from biostyle.types import NDArray
 
 
@@ -17,7 +18,7 @@ def block_bootstrap_interval(
     values: npt.ArrayLike,
     statistic: Callable[[NDArray], float] = np.nanmean,
     *,
-    block_length: int = 5,
+    block_length: int | None = 5,
     n_resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -31,8 +32,9 @@ def block_bootstrap_interval(
         One row a frame, in frame order; NaN is undefined.
     statistic : callable
         Function of resampled rows, shape (n,) or (n, k), that returns a number.
-    block_length : int
-        Consecutive rows drawn together; shortened to n / 3 where there are few rows, so that blocks can vary.
+    block_length : int or None
+        Consecutive rows drawn together; shortened to n / 3 where there are few rows, so that blocks can vary. None
+        draws whole groups: see :func:`biostyle.metrics.clusters.cluster_bootstrap_interval`.
     n_resamples : int
         Number of resamples.
     level : float
@@ -64,6 +66,11 @@ def block_bootstrap_interval(
     """
     rows = np.asarray(values, dtype=np.float64)
     n = len(rows)
+    if block_length is None:
+        clusters = range(n) if groups is None else groups
+        return cluster_bootstrap_interval(
+            rows, statistic, clusters, n_resamples=n_resamples, level=level, seed=seed
+        )
     if n < 2:
         return math.nan, math.nan
     length = max(1, min(block_length, n // 3))
@@ -84,7 +91,7 @@ def paired_difference(
     after: npt.ArrayLike,
     before: npt.ArrayLike,
     *,
-    block_length: int = 5,
+    block_length: int | None = 5,
     n_resamples: int = 2000,
     seed: int = 0,
     groups: Sequence[object] | NDArray | None = None,
@@ -95,7 +102,7 @@ def paired_difference(
     ----------
     after, before : array-like of shape (n,)
         Score of each image, in frame order; an image undefined in either is left out.
-    block_length : int
+    block_length : int or None
         As in :func:`block_bootstrap_interval`.
     n_resamples : int
         As in :func:`block_bootstrap_interval`.

@@ -11,6 +11,7 @@ from sklearn.metrics import jaccard_score, precision_recall_fscore_support
 from biostyle.errors import MaskError
 from biostyle.metrics.overlap import (
     PixelCounts,
+    accuracy,
     dice,
     f_score,
     jaccard,
@@ -19,6 +20,7 @@ from biostyle.metrics.overlap import (
     pooled_score,
     precision,
     recall,
+    specificity,
     thresholded_jaccard,
 )
 
@@ -115,3 +117,11 @@ def test_another_size_is_refused() -> None:
 def test_probabilities_are_refused(pred: np.ndarray, target: np.ndarray, name: str) -> None:
     with pytest.raises(MaskError, match=f"{name} must hold integers, got dtype float64"):
         pixel_counts(pred, target)
+
+
+def test_accuracy_and_specificity() -> None:
+    counts = PixelCounts(tp=6, fp=2, fn=1, tn=11)
+    assert (accuracy(counts), specificity(counts)) == (17 / 20, 11 / 13)
+    assert specificity(counts) == recall(PixelCounts(counts.tn, counts.fn, counts.fp, counts.tp))
+    assert math.isnan(specificity(PixelCounts(5, 0, 1, 0)))
+    assert math.isnan(accuracy(PixelCounts(0, 0, 0, 0)))

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from biostyle.errors import MaskError
 from biostyle.metrics.overlap import PixelCounts, f_score, mean_score, pooled_score
-from biostyle.metrics.score_table import baseline_counts, score_table, summarise
+from biostyle.metrics.score_table import (
+    baseline_counts,
+    counts_of,
+    dependence,
+    read_score_table,
+    score_table,
+    summarise,
+)
 
 COUNTS = [PixelCounts(90, 10, 10, 0), PixelCounts(30, 20, 10, 50), PixelCounts(0, 0, 0, 110)]
 TABLE = score_table(["01_t000", "01_t001", "02_t000"], COUNTS)
@@ -82,3 +91,23 @@ def test_otsu_takes_the_brighter_side() -> None:
 def test_an_image_of_another_size_is_refused() -> None:
     with pytest.raises(MaskError, match=r"\(3, 3\), got \(4, 4\)"):
         baseline_counts(np.eye(3, dtype=bool), np.eye(4))
+
+
+def test_otsu_takes_the_darker_side_of_photographs() -> None:
+    target = np.zeros((20, 20), np.uint8)
+    target[5:10, 5:10] = 1
+    photograph = np.random.default_rng(0).integers(180, 200, (20, 20, 3), dtype=np.uint8)
+    photograph[target > 0] //= 2
+    assert f_score(baseline_counts(target, photograph)["otsu"]) == 1
+
+
+def test_groups_are_kept_in_csv_and_drawn_whole(tmp_path: Path) -> None:
+    table = score_table(["a_1", "b_1", "c_1"], COUNTS, ["01", "1", "1"])
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    again = read_score_table(tmp_path / "scores.csv")
+    pd.testing.assert_frame_equal(again, table)
+    assert dependence(again, 5) == {"groups": ["01", "1", "1"], "block_length": None}
+    assert dependence(TABLE, 5) == {"groups": ["01", "01", "02"], "block_length": 5}
+    assert counts_of(again) == COUNTS
+    low, high = summarise(table)["ci95"]
+    assert (low, high) == pytest.approx((f_score(COUNTS[1]), f_score(COUNTS[0])))

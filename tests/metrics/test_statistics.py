@@ -118,6 +118,15 @@ def test_paired_difference_leaves_out_what_either_lacks() -> None:
     assert paired_difference([math.nan], [1.0]) == {"value": None, "ci95": [None, None], "n": 0}
 
 
+def test_whole_groups_are_drawn_without_a_block_length() -> None:
+    values, groups = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0], ["a"] * 3 + ["b"] * 3
+    assert block_bootstrap_interval(values, block_length=None, groups=groups) == (0, 1)
+    low, high = block_bootstrap_interval(values, block_length=None)
+    assert 0 < low < high < 1
+    found = paired_difference(values, [0.0] * 6, block_length=None, groups=groups)
+    assert found == {"value": 0.5, "ci95": [0.0, 1.0], "n": 6}
+
+
 def test_metrics_import_without_torch() -> None:
     import subprocess
 
