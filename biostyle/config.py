@@ -9,12 +9,14 @@ import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, overload
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, overload
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare import DomainSettings
+from biostyle.data.prepare_photographs import PhotographDomainSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import SplitSettings
 from biostyle.errors import ConfigError
@@ -25,7 +27,7 @@ from biostyle.training.retraining import RetrainSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import did_you_mean, explain
 
-CandidateName: TypeAlias = Literal["matching", "cyclegan", "cyclegan_sa", "retrain"]
+CandidateName: TypeAlias = Literal["matching", "cyclegan", "augmented", "cyclegan_sa", "retrain"]
 Config = TypeVar("Config", bound="RaceSettings")
 LARGEST_SEED = 2**63 - 1  # what TOML, JSON readers and every random generator can hold
 
@@ -92,7 +94,7 @@ class RaceSettings(BaseModel):
     cyclegan_sa : InTheLoopSettings
         The CycleGAN behind the best chain, with S_A in the loop.
     retrain : RetrainSettings
-        S_B trained behind the best chain.
+        S_B trained behind the best chain; also S_B trained on A in the look of B (``augmented``).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -110,29 +112,29 @@ class RaceSettings(BaseModel):
     @field_validator("candidates")
     @classmethod
     def _begins_with_matching(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse candidates twice, and learned ones without the chain they stand behind."""
+        """Refuse candidates twice, and learned ones without what they stand behind."""
         if len(set(names)) < len(names) or "matching" not in names:
             raise ValueError(
                 f"candidates must name matching and each other one once, got {list(names)}. Correct the list."
             )
+        if "augmented" in names and "cyclegan" not in names:
+            raise ValueError(
+                f"candidates must name cyclegan, which renders for augmented, got {list(names)}. Add it."
+            )
         return names
 
 
-class CellTrackingConfig(RaceSettings):
-    """Everything the cell-tracking pipeline can be told.
+class DomainsConfig(RaceSettings):
+    """What pipelines over several configured domains have in common.
 
     Attributes
     ----------
     pipeline : str
-        ``"cell-tracking"``.
-    with_ceiling : bool
-        Whether S_B is also trained on the true masks of B's training frames, for comparison.
+        Which of them.
     domain_a : str
         Key, in ``domains``, of the annotated domain A.
-    domains : dict of str to DomainSettings
+    domains : dict
         The domains by name; all but ``domain_a`` are B.
-    split : SplitSettings
-        How frames are divided.
     score : ScoreSettings
         Scoring.
     report : ReportSettings
@@ -141,16 +143,14 @@ class CellTrackingConfig(RaceSettings):
 
     model_config = ConfigDict(extra="forbid")
 
-    pipeline: Literal["cell-tracking"] = "cell-tracking"
-    with_ceiling: bool = False
+    pipeline: str
     domain_a: str
-    domains: dict[str, DomainSettings]
-    split: SplitSettings = SplitSettings()
+    domains: dict[str, Any]
     score: ScoreSettings = ScoreSettings()
     report: ReportSettings = ReportSettings()
 
     @model_validator(mode="after")
-    def _has_both_kinds_of_domain(self) -> CellTrackingConfig:
+    def _has_both_kinds_of_domain(self) -> Self:
         """Refuse a configuration without A, or without any B."""
         if self.domain_a not in self.domains:
             raise ValueError(
@@ -169,6 +169,29 @@ class CellTrackingConfig(RaceSettings):
             All keys of ``domains`` but ``domain_a``.
         """
         return [name for name in self.domains if name != self.domain_a]
+
+
+class CellTrackingConfig(DomainsConfig):
+    """Everything the cell-tracking pipeline can be told.
+
+    Attributes
+    ----------
+    pipeline : str
+        ``"cell-tracking"``.
+    with_ceiling : bool
+        Whether S_B is also trained on the true masks of B's training frames, for comparison.
+    domains : dict of str to DomainSettings
+        The domains by name; all but ``domain_a`` are B.
+    split : SplitSettings
+        How frames are divided.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    pipeline: Literal["cell-tracking"] = "cell-tracking"
+    with_ceiling: bool = False
+    domains: dict[str, DomainSettings]
+    split: SplitSettings = SplitSettings()
 
     def known_domain(self, name: str) -> str:
         """Check that a domain is configured.
@@ -219,6 +242,29 @@ class CellTrackingConfig(RaceSettings):
                 f"domains must name at least one domain B, got {names}. Choose from {self.domains_b()}."
             )
         return self.model_copy(update={"domains": kept})
+
+
+class DermoscopyConfig(DomainsConfig):
+    """Everything the dermoscopy pipeline can be told.
+
+    Attributes
+    ----------
+    pipeline : str
+        ``"dermoscopy"``.
+    domains : dict of str to PhotographDomainSettings
+        The domains by name; all but ``domain_a`` are B.
+    split : GroupSplitSettings
+        How lesions are divided.
+    transfer_images : tuple of int
+        Numbers of annotated photographs of B on which S_A is trained further, for comparison, beside all there are.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    pipeline: Literal["dermoscopy"] = "dermoscopy"
+    domains: dict[str, PhotographDomainSettings]
+    split: GroupSplitSettings = GroupSplitSettings()
+    transfer_images: tuple[Annotated[int, Field(ge=1)], ...] = (10, 50)
 
 
 class AdaptConfig(RaceSettings):

@@ -11,13 +11,10 @@ from pathlib import Path
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import CellTrackingConfig, dump_config
 from biostyle.devices import resolve_device
-from biostyle.pipelines.race import can_be_used, race
-from biostyle.stages.predict import predict
+from biostyle.pipelines.race import race, score_race
 from biostyle.stages.prepare import prepare
 from biostyle.stages.report import DomainDirectories, report
 from biostyle.stages.retrain import retrain
-from biostyle.stages.score import score
-from biostyle.stages.select import chosen_candidate
 from biostyle.stages.train_segmenter import train_segmenter
 
 # Pixel F-scores of Table 3 of the seed work (whole sequences, its own reference and its own S_A). What it calls "after" is
@@ -129,29 +126,4 @@ def _judge(
                 device=config.device,
                 options=options,
             )
-    predictions = {
-        row: predict(
-            prepared_b,
-            out / "predictions" / name / row,
-            segmenter=segmenter,
-            candidate=candidates.get(row),
-            device=config.device,
-            options=options,
-        )
-        for row in ("before", *candidates)
-        if row == "before" or can_be_used(candidates[row], options)
-    }
-    if choice is not None:
-        predictions["after"] = predictions[chosen_candidate(choice)]
-    scores = score(
-        prepared_b, predictions, out / "scores" / name, reference=config.score.reference, options=options
-    )
-    return DomainDirectories(
-        prepared=prepared_b,
-        scores=scores,
-        before=predictions["before"],
-        after=predictions.get("after"),
-        deterministic=predictions.get("matching"),
-        training=candidates.get("cyclegan", segmenter),
-        choice=choice,
-    )
+    return score_race(config, name, prepared_b, segmenter, candidates, choice, out, options)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from biostyle.adapted_model import is_usable
 from biostyle.artifacts import BuildOptions
-from biostyle.config import RaceSettings
+from biostyle.config import DomainsConfig, RaceSettings
+from biostyle.stages.augment import augment
 from biostyle.stages.match import match
+from biostyle.stages.predict import predict
+from biostyle.stages.report import DomainDirectories
 from biostyle.stages.retrain import retrain
-from biostyle.stages.select import select
+from biostyle.stages.score import score
+from biostyle.stages.select import chosen_candidate, select
 from biostyle.stages.train_stylizer import train_stylizer, train_stylizer_in_the_loop
 
 
@@ -70,6 +74,9 @@ def race(
         "cyclegan": lambda to: train_stylizer(
             prepared_a, prepared_b, to, config.cyclegan, config.preprocessing, **seeded
         ),
+        "augmented": lambda to: augment(
+            prepared_a, segmenter, out / "cyclegan", to, config.retrain, **seeded
+        ),
         "cyclegan_sa": lambda to: train_stylizer_in_the_loop(
             prepared_a, prepared_b, segmenter, matching, to, config.cyclegan_sa, **seeded
         ),
@@ -97,6 +104,70 @@ def race(
         **common,
     )
     return RaceDirectories(candidates, choice)
+
+
+def score_race(
+    config: DomainsConfig,
+    name: str,
+    prepared_b: Path,
+    segmenter: Path,
+    candidates: Mapping[str, Path],
+    choice: Path | None,
+    out: Path,
+    options: BuildOptions,
+) -> DomainDirectories:
+    """Predict the test frames of a domain with S_A and with every candidate, and score.
+
+    Parameters
+    ----------
+    config : DomainsConfig
+        Where to compute and what to score against.
+    name : str
+        Name of the domain.
+    prepared_b : Path
+        The prepared domain.
+    segmenter : Path
+        Model directory of S_A.
+    candidates : mapping of str to Path
+        Candidate directories by row of the tables; those that saw labels of B may be among them.
+    choice : Path or None
+        What was chosen; None for domain A.
+    out : Path
+        The run's directory.
+    options : BuildOptions
+        How to deal with what is there.
+
+    Returns
+    -------
+    DomainDirectories
+        For the report.
+    """
+    predictions = {
+        row: predict(
+            prepared_b,
+            out / "predictions" / name / row,
+            segmenter=segmenter,
+            candidate=candidates.get(row),
+            device=config.device,
+            options=options,
+        )
+        for row in ("before", *candidates)
+        if row == "before" or can_be_used(candidates[row], options)
+    }
+    if choice is not None:
+        predictions["after"] = predictions[chosen_candidate(choice)]
+    scores = score(
+        prepared_b, predictions, out / "scores" / name, reference=config.score.reference, options=options
+    )
+    return DomainDirectories(
+        prepared=prepared_b,
+        scores=scores,
+        before=predictions["before"],
+        after=predictions.get("after"),
+        deterministic=predictions.get("matching"),
+        training=candidates.get("cyclegan", segmenter),
+        choice=choice,
+    )
 
 
 def _renderer(config: RaceSettings, candidate: Path, options: BuildOptions) -> Path | None:

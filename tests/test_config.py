@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from biostyle.config import AdaptConfig, CellTrackingConfig, RaceSettings, dump_config, load_config
+from biostyle.config import (
+    AdaptConfig,
+    CellTrackingConfig,
+    DermoscopyConfig,
+    DomainsConfig,
+    RaceSettings,
+    dump_config,
+    load_config,
+)
 from biostyle.errors import ConfigError
 
 MINIMAL = """
@@ -55,18 +63,25 @@ SHIPPED = shipped(resources.files("biostyle.configs"))
 
 
 def kind_of(name: str) -> type[RaceSettings]:
-    return AdaptConfig if name == "adapt" else CellTrackingConfig
+    kinds = {"adapt": AdaptConfig, "dermoscopy": DermoscopyConfig}
+    return kinds.get(name.partition("/")[0], CellTrackingConfig)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_configuration_loads(name: str) -> None:
     config = load_config(name, None, kind_of(name))
     assert config.candidates[0] == "matching"
-    assert not isinstance(config, CellTrackingConfig) or config.domains_b()
+    assert not isinstance(config, DomainsConfig) or config.domains_b()
 
 
 def test_the_configurations_are_shipped() -> None:
-    assert {"cell_tracking/cpu", "demo", "adapt"} <= set(SHIPPED)
+    names = {"cell_tracking/cpu", "demo", "adapt", "dermoscopy/cpu", "dermoscopy/full"}
+    assert names <= set(SHIPPED)
+
+
+def test_what_renders_for_augmentation_must_run() -> None:
+    with pytest.raises(ConfigError, match=r"cyclegan, which renders for augmented, got \['matching', 'augm"):
+        load_config("demo", ["candidates=['matching', 'augmented']"])
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -85,7 +100,7 @@ def test_a_configuration_of_another_pipeline_is_refused() -> None:
 def test_no_domain_has_a_setting_of_its_own(name: str) -> None:
     """What is derived is made for a domain; nothing else may be set for one."""
     domains = load_config(name, None, kind_of(name)).model_dump().get("domains", {})
-    assert all(set(domain) <= {"folder", "title", "derive"} for domain in domains.values())
+    assert all(set(domain) <= {"folder", "folders", "title", "derive"} for domain in domains.values())
 
 
 @pytest.mark.parametrize("names", [[], ["cyclegan"], ["matching", "matching"], ["retrain", "cyclegan_sa"]])

@@ -150,7 +150,7 @@ def print_summary(report: Path, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from biostyle.reporting import tables
+    from biostyle.reporting import lesions, tables
 
     summary = json.loads(text)
     domains: dict[str, Any] = summary["domains"]
@@ -166,6 +166,8 @@ def print_summary(report: Path, as_json: bool) -> None:
         grid.add_row(row.lower(), *cells)
     for row, scores in rows.items():
         grid.add_row(tables.row_title(row), *map(_cell, scores))
+    for row, cells in lesions.measure_rows(summary):
+        grid.add_row(row, *cells)
     Console(width=None if sys.stdout.isatty() else LOG_WIDTH).print(grid)
     click.echo(f"Report: {report / 'index.html'}")
 

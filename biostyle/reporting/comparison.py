@@ -110,6 +110,7 @@ def _compare_domain(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for run in runs:
         scored = {name: run[name] for name in (BEFORE, AFTER, CEILING) if name in run}
         scored |= {name: row for name, row in run.get("candidates", {}).items() if name != BEFORE}
+        scored |= run.get("supervised", {})
         for name, row in {**scored, **run["baselines"]}.items():
             rows.setdefault(name, []).append(row["f_score"])
         for name, row in run.get("candidates", {}).items():

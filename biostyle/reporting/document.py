@@ -127,6 +127,11 @@ class Report:
         Bootstrap resamples.
     seed : int
         Seed of the bootstrap.
+    published_measures : mapping of str to mapping of str to float, or None
+        Where the objects are skin lesions: what somebody published, by a title and then by measure, in per cent. Rows
+        then have the same measures beside their F-scores.
+    supervised : sequence of str
+        Rows that saw B's labels and are never candidates, beside ``"ceiling"``.
     """
 
     title: str
@@ -142,3 +147,5 @@ class Report:
     block_length: int = 5
     n_resamples: int = 2000
     seed: int = 0
+    published_measures: Mapping[str, Mapping[str, float]] | None = None
+    supervised: Sequence[str] = ()

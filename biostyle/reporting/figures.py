@@ -64,12 +64,12 @@ def stretch(image: NDArray) -> NDArray:
 
     Parameters
     ----------
-    image : ndarray of shape (H, W)
-        Frame of any numeric dtype and range.
+    image : ndarray of shape (H, W) or (H, W, 3)
+        Frame of any numeric dtype and range; the channels of a photograph are stretched alike.
 
     Returns
     -------
-    ndarray of shape (H, W)
+    ndarray of the same shape
         uint8; the .5th percentile is 0 and the 99.5th is 255. A frame without contrast is mid-gray.
 
     Examples
@@ -92,7 +92,7 @@ def overlay(image: NDArray, pred: NDArray, truth: NDArray) -> NDArray:
 
     Parameters
     ----------
-    image : ndarray of shape (H, W)
+    image : ndarray of shape (H, W) or (H, W, 3)
         Frame of any numeric dtype; its contrast is stretched.
     pred : ndarray of shape (H, W)
         Predicted mask; everything but 0 is foreground.
@@ -111,7 +111,8 @@ def overlay(image: NDArray, pred: NDArray, truth: NDArray) -> NDArray:
     >>> overlay(frame, np.array([[1, 1, 0, 0]]), np.array([[1, 0, 1, 0]]))[0, 3].tolist()
     [127, 127, 127]
     """
-    colours = np.repeat(stretch(image)[..., None], 3, axis=2).astype(np.float64)
+    shown = stretch(image)
+    colours = (shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=2)).astype(np.float64)
     annotated = truth != NOT_ANNOTATED
     predicted, actual = pred != 0, truth != 0
     for where, colour in (

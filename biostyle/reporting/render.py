@@ -13,7 +13,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from biostyle.io.atomic import write_atomically
-from biostyle.reporting import figures, findings, tables
+from biostyle.reporting import figures, findings, lesions, tables
 from biostyle.reporting.document import AFTER, BASELINES, BEFORE, DomainResult, Panel, Report
 from biostyle.types import NDArray
 
@@ -90,6 +90,8 @@ def _environment() -> Environment:
         measure=_measure,
         share=tables.format_share,
         row_title=tables.row_title,
+        percent=lesions.format_percent,
+        percent_interval=lesions.format_percent_interval,
         md=_escape_markdown,
         svg_uri=lambda svg: _data_uri("image/svg+xml", svg.encode()),
         png_uri=lambda png: _data_uri("image/png", png),
@@ -113,6 +115,7 @@ def _content(report: Report, summary: dict[str, Any]) -> dict[str, Any]:
         "settings": tables.flatten(report.settings),
         "effects": findings.EFFECTS,
         "marks": _MARKS,
+        "measure_titles": lesions.MEASURE_TITLES,
         "legend": [(f"rgb{colour}", text) for colour, text in _LEGEND],
     }
 

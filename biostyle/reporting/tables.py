@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from biostyle.metrics.score_table import summarise
+from biostyle.metrics.score_table import dependence, summarise
 from biostyle.metrics.statistics import paired_difference
 from biostyle.reporting.document import AFTER, BASELINES, BEFORE, CEILING, DomainResult, Report
+from biostyle.reporting.lesions import add_measures
 from biostyle.reporting.race import gap_closed, summarise_race
 
 SCHEMA = 1
@@ -25,6 +26,9 @@ ROW_TITLES = {
     "cyclegan_sa": "CycleGAN with S_A",
     "retrain": "Retrained S_B",
     "consensus": "Consensus",
+    "augmented": "CycleGAN augmentation",
+    "transfer_all": "Transfer learning, all of B's labels",
+    "augmented_transfer": "CycleGAN augmentation and transfer",
     CEILING: "Ceiling (B's labels)",
 }
 MISSING = "–"
@@ -47,7 +51,12 @@ def row_title(name: str) -> str:
     --------
     >>> row_title("all_foreground"), row_title("my-method")
     ('All foreground', 'my-method')
+    >>> row_title("transfer_10")
+    'Transfer learning, 10 labels of B'
     """
+    kind, _, n_images = name.rpartition("_")
+    if kind == "transfer" and n_images.isdecimal():
+        return f"Transfer learning, {n_images} labels of B"
     return ROW_TITLES.get(name, name)
 
 
@@ -62,11 +71,13 @@ def summarise_report(report: Report) -> dict[str, Any]:
     Returns
     -------
     dict
-        The content of ``summary.json``: ``schema``, ``pipeline`` and ``domains``. Scores are means over images and
-        ``pooled`` holds those of the summed counts; None stands for undefined.
+        The content of ``summary.json``: ``schema``, ``pipeline`` and ``domains``, and ``published_measures`` where there
+        are any. Scores are means over images and ``pooled`` holds those of the summed counts; None stands for undefined.
     """
     domains = {domain.name: _summarise_domain(domain, report) for domain in report.domains}
-    return {"schema": SCHEMA, "pipeline": report.pipeline, "domains": domains}
+    measures = report.published_measures
+    published = {} if measures is None else {"published_measures": dict(measures)}
+    return {"schema": SCHEMA, "pipeline": report.pipeline, "domains": domains, **published}
 
 
 def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
@@ -78,10 +89,8 @@ def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
 
     def difference(row: str, to: str = BEFORE) -> dict[str, Any]:
         first, second = (domain.tables[name].set_index("image_id")["f_score"] for name in (to, row))
-        sequences = [str(image_id).rpartition("_")[0] for image_id in first.index]
-        return paired_difference(
-            second.reindex(first.index).to_numpy(), first.to_numpy(), groups=sequences, **bootstrap
-        )
+        drawn = bootstrap | dependence(domain.tables[to], report.block_length)
+        return paired_difference(second.reindex(first.index).to_numpy(), first.to_numpy(), **drawn)
 
     scores = rows(domain.tables)
     out: dict[str, Any] = {
@@ -98,6 +107,7 @@ def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
     out["baselines"] = baselines
     scores = {name: {**row, "difference": difference(name)} for name, row in scores.items()}
     ceiling = scores.pop(CEILING, None)
+    supervised = {name: scores.pop(name) for name in report.supervised if name in scores}
     if domain.choice:
         out |= summarise_race(domain.choice, {BEFORE: out[BEFORE], **scores})
     elif scores:
@@ -107,6 +117,10 @@ def _summarise_domain(domain: DomainResult, report: Report) -> dict[str, Any]:
         out["gap_closed"] = gap_closed(
             *(out.get(name, {}).get("f_score") for name in (BEFORE, AFTER, CEILING))
         )
+    if supervised:
+        out["supervised"] = supervised
+    if report.published_measures is not None:
+        add_measures(out, domain.tables, n_resamples=report.n_resamples, seed=report.seed)
     if domain.flags:
         out["flags"] = [dict(flag) for flag in domain.flags]
     if domain.secondary:
@@ -129,10 +143,14 @@ def overview_rows(summary: Mapping[str, Any]) -> list[tuple[str, list[dict[str, 
     """
     domains = list(summary["domains"].values())
     scored = [_scored_candidates(domain) for domain in domains]
-    merged = [{**domain, **rows, **domain["baselines"]} for domain, rows in zip(domains, scored, strict=True)]
+    merged = [
+        {**domain, **rows, **domain.get("supervised", {}), **domain["baselines"]}
+        for domain, rows in zip(domains, scored, strict=True)
+    ]
+    supervised = dict.fromkeys(name for domain in domains for name in domain.get("supervised", {}))
     candidates = dict.fromkeys(name for rows in scored for name in rows)
     candidates.pop(BEFORE, None)
-    names = (BEFORE, AFTER, "difference", *candidates, CEILING, *BASELINES)
+    names = (BEFORE, AFTER, "difference", *candidates, *supervised, CEILING, *BASELINES)
     rows = [(name, [domain.get(name) for domain in merged]) for name in names]
     return [(name, cells) for name, cells in rows if any(cells)]
 
@@ -151,7 +169,7 @@ def score_rows(domain: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         Row name and its summary.
     """
     rows = {name: domain[name] for name in (BEFORE, AFTER) if name in domain} | _scored_candidates(domain)
-    rows |= {CEILING: domain[CEILING]} if CEILING in domain else {}
+    rows |= domain.get("supervised", {}) | ({CEILING: domain[CEILING]} if CEILING in domain else {})
     return list({**rows, **domain["baselines"]}.items())
 
 

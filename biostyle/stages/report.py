@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from biostyle.artifacts import BuildOptions, build, fingerprint, versions
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared, spread
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import labels_to_mask, read_labels
+from biostyle.io.photographs import read_photograph
 from biostyle.metrics.structure import (
     FlagSettings,
     change_reasons,
@@ -71,6 +72,8 @@ def report(
     config: dict[str, Any],
     command: str,
     published: Mapping[str, Mapping[str, float]] | None,
+    published_measures: Mapping[str, Mapping[str, float]] | None = None,
+    supervised: Sequence[str] = (),
     options: BuildOptions,
 ) -> Path:
     """Write the report.
@@ -92,6 +95,10 @@ def report(
         Command line to print; not part of the request.
     published : mapping or None
         F-scores to show beside this run's, by domain and row.
+    published_measures : mapping or None
+        For skin lesions: measures to show beside this run's, by title and measure, in per cent.
+    supervised : sequence of str
+        Rows that saw B's labels and are never candidates.
     options : BuildOptions
         How to deal with what is there.
 
@@ -135,6 +142,8 @@ def report(
             block_length=config["score"]["block_length"],
             n_resamples=config["score"]["n_resamples"],
             seed=config["seed"],
+            published_measures=published_measures,
+            supervised=supervised,
         )
         write_report(document, partial)
 
@@ -228,11 +237,12 @@ def _panel(
         return labels_to_mask(read_labels(result_path(predictions, row)))
 
     after = directories.after
+    read = read_photograph if domain.colour else read_frame
     stylized = after / "stylized" / f"{row.frame_id}.tif" if after else None
     return Panel(
         image_id=row.frame_id,
         image=domain.read_image(row),
-        stylized=read_frame(stylized) if stylized and stylized.is_file() else None,
+        stylized=read(stylized) if stylized and stylized.is_file() else None,
         before=mask(directories.before),
         after=mask(after) if after else None,
         truth=domain.read_truth(row, reference)[0],

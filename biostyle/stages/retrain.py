@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from biostyle.adapted_model import CHAIN, SEGMENTER, load_adapted
 from biostyle.artifacts import BuildOptions, build, fingerprint
@@ -16,16 +18,18 @@ from biostyle.devices import resolve_device
 from biostyle.stages.match import read_concord
 from biostyle.stages.train_stylizer import RENDERER
 from biostyle.training import retraining
+from biostyle.training.threshold import fit_threshold
 
 
 def retrain(
     prepared_a: Path,
     prepared_b: Path,
     segmenter: Path,
-    teacher: Path,
+    teacher: Path | None,
     out: Path,
     settings: retraining.RetrainSettings,
     *,
+    start: Path | None = None,
     renderer: Path | None = None,
     supervised: bool = False,
     seed: int,
@@ -40,19 +44,22 @@ def retrain(
         Prepared domains.
     segmenter : Path
         Model directory of S_A.
-    teacher : Path
+    teacher : Path or None
         Candidate directory whose masks of B are learned from; S_B stands behind its chain, which brings B's objects to
-        the size that S_A knows.
+        the size that S_A knows. None, where it learns from true masks, for frames as they are.
     out : Path
         Candidate directory to make: ``chain``, ``segmenter``, ``history.csv`` and ``samples/``.
     settings : RetrainSettings
         How to train.
+    start : Path or None
+        Candidate directory with the segmenter to begin from; None begins from S_A.
     renderer : Path or None
         Candidate directory whose generator ``gen_ab`` renders A's frames in B's look; they are trained on beside the
         frames as they are. None for these alone.
     supervised : bool
-        Learn from the true masks of B's training frames instead, and from nothing else: the ceiling that adaptation
-        without labels is compared with. Never a candidate.
+        Learn from the true masks of B's training frames instead, and from A only where there is a renderer: what
+        adaptation without labels is compared with. The threshold that is best on B's validation frames, where there are
+        any with masks, is built in. Never a candidate.
     seed : int
         Source of every random choice.
     device : str
@@ -70,24 +77,30 @@ def retrain(
     SplitError
         If there are no training frames, or none with masks where they are needed.
     """
-    inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter, "teacher": teacher}
-    if renderer is not None:
-        inputs["renderer"] = renderer
+    inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter}
+    given = {"teacher": teacher, "start": start, "renderer": renderer}
+    inputs |= {name: path for name, path in given.items() if path is not None}
     if supervised:
-        settings = settings.model_copy(update={"share_a": 0.0, "n_rounds": 1})
+        kept = {} if renderer else {"share_a": 0.0}
+        settings = settings.model_copy(update={"n_rounds": 1, **kept})
 
     def work(partial: Path) -> None:
         where = resolve_device(device)
-        model, card = load_model(segmenter)
+        model, card = load_model(start / SEGMENTER if start else segmenter)
         taught = load_adapted(teacher, segmenter)
-        chain, _ = load_model(teacher / CHAIN)
-        doubt = 0.0 if supervised else 1 - read_concord(teacher)
+        chain = load_model(teacher / CHAIN)[0] if teacher else nn.Identity()
+        doubt = 0.0 if supervised or teacher is None else 1 - read_concord(teacher)
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
         rows_b = spread(rows_b, settings.n_frames)
-        preprocessing_a = Preprocessing.model_validate(card["preprocessing"])
+        preprocessing_a = Preprocessing.model_validate(read_card(segmenter)["preprocessing"])
+
+        def matched(images: list[torch.Tensor]) -> list[torch.Tensor]:
+            return [chain(image[None])[0] for image in images]
+
         frames = read_images(domain_b, rows_b, taught.preprocessing)
+        held_back = domain_b.with_truth("validation") if supervised else []
         if supervised:
             probs = [mask.float() for mask in read_masks(domain_b, rows_b, taught.preprocessing)]
         else:
@@ -97,31 +110,38 @@ def retrain(
             ]
         images_a = read_images(domain_a, rows_a, preprocessing_a)
         masks_a = read_masks(domain_a, rows_a, preprocessing_a)
-        seen = [*taught.frames, *domain_a.global_ids(rows_a), *domain_b.global_ids(rows_b)]
+        seen = [*taught.frames, *domain_a.global_ids(rows_a), *domain_b.global_ids(rows_b + held_back)]
+        seen += card["training_data"]["frames"]
         if renderer is not None:
             seen += read_card(renderer / RENDERER)["training_data"]["frames"]
-            images_a += _rendered(renderer, images_a, where)
+            images_a += render(renderer, images_a, where)
             masks_a += masks_a
         network = retraining.retrain(
             model,
             (images_a, masks_a),
-            ([chain(frame[None])[0] for frame in frames], probs),
+            (matched(frames), probs),
             settings.in_doubt(doubt),
             seed=seed,
             device=where,
             out=partial,
             on_progress=options.progress.update,
         )
-        described = {
-            "preprocessing": taught.preprocessing.model_dump(mode="json"),
-            "training_data": {
-                "prepared_a": fingerprint(prepared_a),
-                "prepared_b": fingerprint(prepared_b),
-                "frames": list(dict.fromkeys(seen)),
-            },
+        data: dict[str, Any] = {
+            "prepared_a": fingerprint(prepared_a),
+            "prepared_b": fingerprint(prepared_b),
+            "frames": list(dict.fromkeys(seen)),
         }
+        if held_back:
+            data["threshold"] = fit_threshold(
+                network,
+                matched(read_images(domain_b, held_back, taught.preprocessing)),
+                read_masks(domain_b, held_back, taught.preprocessing),
+                where,
+            )
+        described = {"preprocessing": taught.preprocessing.model_dump(mode="json"), "training_data": data}
         save_model(partial / SEGMENTER, network, **described)
-        save_model(partial / CHAIN, chain, **described)
+        if teacher is not None:
+            save_model(partial / CHAIN, chain, **described)
 
     request = {"training": settings.request(), "seed": seed, "supervised": supervised}
     build(out, "retrain", request, inputs, work, options)
@@ -129,8 +149,23 @@ def retrain(
 
 
 @torch.inference_mode()
-def _rendered(renderer: Path, images_a: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
-    """Give frames of A the look that B has behind the chain."""
+def render(renderer: Path, images_a: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+    """Give frames of A the look of B, as far as a generator has learned it.
+
+    Parameters
+    ----------
+    renderer : Path
+        Candidate directory with the generator ``gen_ab``.
+    images_a : list of Tensor of shape (C, H, W)
+        Frames of A, in [0, 1].
+    device : device
+        Where to compute.
+
+    Returns
+    -------
+    list of Tensor of shape (C, H, W)
+        In [0, 1].
+    """
     generator, _ = load_model(renderer / RENDERER)
     generator.to(device)
     return [generator(image[None].to(device))[0].cpu() for image in images_a]

@@ -10,11 +10,19 @@ import pandas as pd
 
 from biostyle.artifacts import BuildOptions, build, write_json
 from biostyle.data.prepared import PreparedDomain, Reference, load_prepared
+from biostyle.data.splits import Part
 from biostyle.errors import PairingError
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.metrics.overlap import PixelCounts, pixel_counts
-from biostyle.metrics.score_table import SCORES, baseline_counts, score_table
+from biostyle.metrics.score_table import baseline_counts, read_score_table, score_table
 from biostyle.stages.predict import result_path
+
+_SPLITS = {
+    "sequence": "whole sequences",
+    "block": "the last block of each sequence is test",
+    "group": "whole lesions",
+}
+_PART_TITLES = {"train": "training"}
 
 
 def score(
@@ -92,10 +100,7 @@ def read_scores(directory: Path) -> tuple[str, dict[str, dict[str, pd.DataFrame]
         return place.get(path.stem, len(place)), path.stem
 
     tables = {
-        folder.name: {
-            path.stem: pd.read_csv(path).astype(dict.fromkeys(SCORES, float))
-            for path in sorted(folder.glob("*.csv"), key=order)
-        }
+        folder.name: {path.stem: read_score_table(path) for path in sorted(folder.glob("*.csv"), key=order)}
         for folder in sorted(directory.iterdir())
         if folder.is_dir()
     }
@@ -115,30 +120,31 @@ def _write_tables(
             counts[name].append(pixel_counts(labels_to_mask(labels), truth))
         for name, baseline in baseline_counts(truth, domain.read_image(row)).items():
             counts.setdefault(name, []).append(baseline)
+    groups = [row.sequence for row in rows] if domain.split_mode == "group" else None
     out.mkdir()
     for name, per_image in counts.items():
-        table = score_table([row.frame_id for row in rows], per_image)
+        table = score_table([row.frame_id for row in rows], per_image, groups)
         table.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def _notes(domain: PreparedDomain, primary: Reference, n_scored: dict[str, int]) -> list[str]:
     """Say what was scored, against what, and what was left out."""
-    n_test, n_train = len(domain.frames("test")), len(domain.frames("train"))
-    n_unused = len(domain.rows) - n_test - n_train
+    n_test = len(domain.frames("test"))
     undivided = domain.split_mode == "none"
-    split = (
-        "whole sequences" if domain.split_mode == "sequence" else "the last block of each sequence is test"
-    )
+    parts: list[Part] = ["train", "test", "unused"]
+    if domain.frames("validation"):
+        parts.insert(1, "validation")
+    sizes = ", ".join(f"{len(domain.frames(part))} {_PART_TITLES.get(part, part)}" for part in parts)
     division = (
         "Not divided: every frame took part in the choice without labels, and every frame with a mask was scored."
         if undivided
-        else f"Split by {domain.split_mode} ({split}): {n_train} training, {n_test} test, {n_unused} unused frames."
+        else f"Split by {domain.split_mode} ({_SPLITS[domain.split_mode]}): {sizes} frames."
     )
     notes = [f"Scored {n_scored[primary]} of {len(domain.rows)} frames against {primary} masks.", division]
     if not n_scored[primary]:
         return [*notes[1:], "No test frame has a mask: nothing was scored."]
     if n_scored[primary] < n_test:
         notes.append(f"{n_test - n_scored[primary]} test frames have no {primary} mask and were not scored.")
-    if primary == "gold" and not undivided:
+    if primary == "gold" and not undivided and not domain.colour:
         notes.append("Gold masks can miss whole cells; there are no silver masks, which cover all of them.")
     return notes

@@ -12,7 +12,7 @@ from biostyle.data.prepared import load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.training import segmenter as training
-from biostyle.training.threshold import build_in_threshold, choose_threshold
+from biostyle.training.threshold import fit_threshold
 
 
 def train_segmenter(
@@ -74,8 +74,7 @@ def train_segmenter(
         held_back = domain.with_truth("validation")
         if held_back:
             images, masks = (read(domain, held_back, preprocessing) for read in (read_images, read_masks))
-            described["threshold"] = choose_threshold(network, images, masks, where)
-            build_in_threshold(network, described["threshold"])
+            described["threshold"] = fit_threshold(network, images, masks, where)
         save_model(
             partial,
             network,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from biostyle.adaptation import foreground
 from biostyle.errors import ConfigError, SplitError
@@ -94,3 +95,36 @@ def build_in_threshold(segmenter: UNet | DeepLab, threshold: float) -> None:
     bias = segmenter.head.bias
     assert bias is not None
     bias[0] -= math.log((1 - threshold) / threshold)
+
+
+def fit_threshold(
+    segmenter: nn.Module,
+    images: Sequence[torch.Tensor],
+    masks: Sequence[torch.Tensor],
+    device: torch.device,
+) -> float:
+    """Choose the threshold on validation images, and build it in.
+
+    Parameters
+    ----------
+    segmenter : Module
+        A network of this package, in evaluation mode, on ``device``; changed in place.
+    images, masks : sequence of Tensor
+        As :func:`choose_threshold` takes them.
+    device : device
+        Where to compute.
+
+    Returns
+    -------
+    float
+        What :func:`choose_threshold` returned.
+
+    Raises
+    ------
+    SplitError
+        If there are no images.
+    """
+    assert isinstance(segmenter, UNet | DeepLab)  # whatever is trained is one of them
+    threshold = choose_threshold(segmenter, images, masks, device)
+    build_in_threshold(segmenter, threshold)
+    return threshold

@@ -11,18 +11,20 @@ import torch
 
 from biostyle.adapted_model import load_adapted
 from biostyle.artifacts import BuildOptions, fingerprint, read_record
-from biostyle.checkpoints import load_model
+from biostyle.checkpoints import load_model, read_card, save_model
 from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ArtifactMismatchError, CheckpointError, SplitError
 from biostyle.matching.grid import GridSettings
+from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.stages.match import match
 from biostyle.stages.prepare import prepare
 from biostyle.stages.retrain import retrain
 from biostyle.training import retraining
 from biostyle.training.retraining import RetrainSettings, foreground_probs
+from tests.photographs import CONFIG, PhotographRun
 from tests.simulated import TINY_SPLIT, read_tree
 
 SETTINGS = RetrainSettings(
@@ -63,9 +65,10 @@ class Given:
         original = retraining.retrain
 
         def remember(
-            segmenter: object, a: object, b: object, settings: RetrainSettings, **rest: object
+            segmenter: torch.nn.Module, a: object, b: object, settings: RetrainSettings, **rest: object
         ) -> object:
             (self.images_a, self.masks_a), (self.images_b, self.probs), self.settings = a, b, settings
+            self.network = segmenter
             return original(segmenter, a, b, settings, **rest)  # type: ignore[arg-type]
 
         monkeypatch.setattr(retraining, "retrain", remember)
@@ -208,3 +211,56 @@ def test_is_made_once_and_refuses_other_settings(tiny_run: Path, tmp_path: Path)
     assert (make(tiny_run, tmp_path / "out", quiet) / "artifact.json").stat().st_mtime_ns == made
     with pytest.raises(ArtifactMismatchError, match=r"differ in \['supervised', 'training\.share_a'\]"):
         make(tiny_run, tmp_path / "out", supervised=True)
+
+
+def fine_tune(run: PhotographRun, out: Path, n_frames: int, **more: Path) -> Path:
+    """Train further on annotated photographs of B."""
+    settings = CONFIG.retrain.model_copy(update={"n_frames": n_frames})
+    return retrain(
+        run.a,
+        run.b,
+        run.segmenter,
+        None,
+        out,
+        settings,
+        supervised=True,
+        seed=0,
+        device="cpu",
+        options=BuildOptions(),
+        **more,
+    )
+
+
+def test_transfer_learning_begins_from_s_a_on_some_annotated_photographs(
+    photograph_run: PhotographRun, tmp_path: Path, given: Given
+) -> None:
+    out = fine_tune(photograph_run, tmp_path / "out", 2)
+    b = load_prepared(photograph_run.b)
+    rows = spread(b.with_truth("train"), 2)
+    assert equal(given.images_b, read_images(b, rows, CONFIG.preprocessing))
+    assert equal(given.probs, [mask.float() for mask in read_masks(b, rows, CONFIG.preprocessing)])
+    assert given.settings.share_a == 0
+    adapted = load_adapted(out, photograph_run.segmenter)
+    assert adapted.stylizer is None
+    used = b.global_ids(rows + b.with_truth("validation"))
+    assert [name for name in adapted.frames if name in b.global_ids(list(b.rows))] == used
+    assert 0 < read_card(out / "segmenter")["training_data"]["threshold"] < 1
+
+
+def test_transfer_can_begin_from_a_candidate_and_go_on_with_rendered_images(
+    photograph_run: PhotographRun, tmp_path: Path, given: Given
+) -> None:
+    start = fine_tune(photograph_run, tmp_path / "start", 1)
+    weights = {name: value + 1 for name, value in load_model(start / "segmenter")[0].state_dict().items()}
+    network, card = load_model(start / "segmenter")
+    network.load_state_dict(weights)
+    shutil.rmtree(start)
+    described = {"preprocessing": card["preprocessing"], "training_data": card["training_data"]}
+    save_model(start / "segmenter", network, **described)
+    renderer = tmp_path / "renderer"
+    save_model(renderer / "gen_ab", ResnetGenerator(3, 3, n_filters=2, n_blocks=1), **described)
+    fine_tune(photograph_run, tmp_path / "out", 2, start=start, renderer=renderer)
+    assert all(torch.equal(value, weights[name]) for name, value in given.network.state_dict().items())
+    n_frames = len(load_prepared(photograph_run.a).frames("train"))
+    assert len(given.images_a) == 2 * n_frames
+    assert given.settings.share_a == CONFIG.retrain.share_a

@@ -8,7 +8,7 @@ from biostyle.adaptation import foreground
 from biostyle.errors import ConfigError, SplitError
 from biostyle.models.deeplab import DeepLab
 from biostyle.models.unet import UNet
-from biostyle.training.threshold import THRESHOLDS, build_in_threshold, choose_threshold
+from biostyle.training.threshold import THRESHOLDS, build_in_threshold, choose_threshold, fit_threshold
 
 CPU = torch.device("cpu")
 
@@ -64,3 +64,14 @@ def test_one_half_becomes_the_threshold(network: UNet | DeepLab, threshold: floa
 def test_refuses_what_is_no_threshold(threshold: float) -> None:
     with pytest.raises(ConfigError, match=rf"between 0 and 1, got {threshold}"):
         build_in_threshold(UNet(n_filters=2, depth=1), threshold)
+
+
+def test_a_fitted_threshold_is_built_in() -> None:
+    torch.manual_seed(0)
+    network = UNet(1, 2, n_filters=2, depth=1).eval()
+    image = torch.rand(1, 16, 16)
+    probs = foreground(network, image[None])[0, 0]
+    middle = float(probs.median())
+    mask = (probs > middle).to(torch.uint8)
+    threshold = fit_threshold(network, [image], [mask], torch.device("cpu"))
+    assert torch.equal(foreground(network, image[None])[0, 0] > 0.5, probs > threshold)
