@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 
 from biostyle.cli import cli
-from biostyle.config import CellTrackingConfig, load_config
+from biostyle.config import CellTrackingConfig, DermoscopyConfig, load_config
 from biostyle.data.sources.simulated import simulate_pair
 from tests.adapted_models import write_adapted
 
@@ -135,11 +135,11 @@ def test_code_blocks_parse(page: Path) -> None:
             CellTrackingConfig.model_validate(table)
 
 
-def documented_settings() -> dict[str, str]:
-    """Default as written, by dotted key, from the tables of the configuration page."""
+def documented_settings(page: str = "configuration.md") -> dict[str, str]:
+    """Default as written, by dotted key, from the tables of a page."""
     settings, prefix = {}, ""
-    for line in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith("## "):
+    for line in (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines():
+        if line.startswith("## ") or (page != "configuration.md" and line.startswith("### ")):
             named = re.search(r"`\[(.+)\]`", line)
             prefix = f"{named[1]}." if named else ""
         elif row := re.match(r"\| `(\w+)` \| ([^|]+) \|", line):
@@ -165,7 +165,18 @@ def is_model(kind: Any) -> bool:
 
 
 def test_every_setting_is_documented() -> None:
-    documented, real = documented_settings(), dict(settings_of(CellTrackingConfig))
+    check_settings(documented_settings(), dict(settings_of(CellTrackingConfig)))
+
+
+def test_settings_of_dermoscopy_alone_are_documented_on_its_page() -> None:
+    own = DermoscopyConfig.__annotations__.keys() - {"model_config"}
+    real = {key: value for key, value in settings_of(DermoscopyConfig) if key.split(".")[0] in own}
+    written = documented_settings("dermoscopy.md")
+    check_settings({key: value for key, value in written.items() if key.split(".")[0] in own}, real)
+
+
+def check_settings(documented: dict[str, str], real: dict[str, Any]) -> None:
+    """Compare settings and defaults as written with those in code."""
     assert documented.keys() == real.keys()
     for key, written in documented.items():
         if written in ("required", "none"):
