@@ -31,6 +31,8 @@ IDENTITY = "before"
 SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
 # Below the first score nobody is believed, below the second only with care.
 TRUSTED, SURE = 0.935, 0.95
+# Where S_A is unsure at home, both are lower: a candidate may lack this much more than S_A lacks there.
+UNSURE = 1.6
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
 MARGIN = 0.005
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
@@ -51,6 +53,7 @@ RULE: dict[str, Any] = {
     **SCORING,
     "trusted": TRUSTED,
     "sure": SURE,
+    "unsure": UNSURE,
     "least_concord": CONCORD,
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
@@ -255,7 +258,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     Choice
         Among the candidates that were not learned, the first whose score is within ``MARGIN`` of the best; then the
         learned one with the best score, if that is lower by ``LEARNED_MARGIN`` at most and it keeps the objects. The
-        unchanged frames where nobody reaches ``TRUSTED`` or the chains are not in concord, and where S_A is at home.
+        unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, or the chains are not
+        in concord, and where S_A is at home.
 
     Examples
     --------
@@ -283,9 +287,10 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         return Choice(IDENTITY, "don't adapt", reason, measures)
 
     best = scores[simplest]
-    if best.value < TRUSTED:
+    trusted, sure = _limits(at_home)
+    if best.value < trusted:
         return stay(
-            f"The best label-free score of the frozen segmenter, {best.value:.3f} by {simplest}, is below {TRUSTED}: it "
+            f"The best label-free score of the frozen segmenter, {best.value:.3f} by {simplest}, is below {trusted:.3f}: it "
             "may not know this kind of image at all."
         )
     if found_concord < CONCORD:
@@ -316,8 +321,14 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"
         + (f", agreement with {simplest} {kept[chosen]:.2f})." if chosen in kept else ").")
     )
-    careful = best.value < SURE or winner.value - identity.value < 2 * MARGIN
+    careful = best.value < sure or winner.value - identity.value < 2 * MARGIN
     return Choice(chosen, "adopt with care" if careful else "adopt", reason, measures)
+
+
+def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
+    """Scores below which nobody is believed, and below which only with care."""
+    share = max(1.0, UNSURE * (1 - at_home.value) / (1 - TRUSTED))
+    return 1 - share * (1 - TRUSTED), 1 - share * (1 - SURE)
 
 
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:

@@ -23,6 +23,7 @@ from biostyle.selection import (
     SMALLEST_FRACTION,
     SURE,
     TRUSTED,
+    UNSURE,
     Choice,
     Evidence,
     LabelFreeScore,
@@ -258,6 +259,15 @@ def test_nothing_is_adopted_that_the_segmenter_does_not_trust() -> None:
     assert f"frozen segmenter, {TRUSTED - 0.01:.3f} by matching, is below {TRUSTED}" in choice.reason
 
 
+@pytest.mark.parametrize(("at_home", "limit"), [(0.98, TRUSTED), (0.96, TRUSTED), (0.9, 1 - 0.1 * UNSURE)])
+def test_who_is_unsure_at_home_need_not_be_surer_elsewhere(at_home: float, limit: float) -> None:
+    home = LabelFreeScore(at_home, at_home, 0.3)
+    below, above = ({IDENTITY: found(0.4), "matching": found(limit + step)} for step in (-0.001, 0.001))
+    assert stays(choose(below, home))
+    choice = choose(above, home)
+    assert (choice.chosen, choice.verdict) == ("matching", "adopt with care")
+
+
 def test_empty_frames_are_left_alone() -> None:
     """Every mask is empty, so every score is 0."""
     nothing = found(0.0, fraction=0.0, masks=spots(0))
@@ -348,7 +358,7 @@ def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
         "concord": "median kappa", "least_concord": CONCORD, "kept": KEPT, "learned_margin": LEARNED_MARGIN,
-        "at_home": AT_HOME,
+        "at_home": AT_HOME, "unsure": UNSURE,
     }  # fmt: skip
 
 

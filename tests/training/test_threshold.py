@@ -66,6 +66,7 @@ def test_refuses_what_is_no_threshold(threshold: float) -> None:
         build_in_threshold(UNet(n_filters=2, depth=1), threshold)
 
 
+@torch.no_grad()
 def test_a_fitted_threshold_is_built_in() -> None:
     torch.manual_seed(0)
     network = UNet(1, 2, n_filters=2, depth=1).eval()
