@@ -1,6 +1,6 @@
 """Read and write photographs, 8-bit RGB, and the binary masks that belong to them.
 
-JPEG, PNG, TIFF and BMP files are recognised by their first bytes. A photograph is always (H, W, 3): gray images
+JPEG, PNG, TIFF, BMP and GIF files are recognised by their first bytes. A photograph is always (H, W, 3): gray images
 get three equal channels, palettes are expanded, CMYK and YCCK become RGB = (255 - CMY)(255 - K) / 255 without a
 colour profile, and the EXIF orientation is applied, so that pixels and mask lie as a person saw them.
 """
@@ -24,6 +24,7 @@ from biostyle.types import NDArray, check_image, check_mask
 MAX_PHOTOGRAPH_BYTES = 256 * 1024**2  # 89 megapixels, Pillow's own limit
 _EXPANSION = 24 * 1040.0  # one bit becomes three bytes, and deflate expands 1040 times at most
 _BMP_MAGIC = b"BM"
+_GIF_MAGIC = (b"GIF87a", b"GIF89a")
 
 
 def read_photograph(path: Path | str, *, max_bytes: int = MAX_PHOTOGRAPH_BYTES) -> NDArray:
@@ -32,7 +33,7 @@ def read_photograph(path: Path | str, *, max_bytes: int = MAX_PHOTOGRAPH_BYTES) 
     Parameters
     ----------
     path : Path or str
-        JPEG, PNG, TIFF or BMP file of 8 bits a channel; opaque.
+        JPEG, PNG, TIFF, BMP or still GIF file of 8 bits a channel; opaque.
     max_bytes : int
         Largest decoded size, in bytes; checked against the header before memory is asked for.
 
@@ -86,7 +87,7 @@ def read_binary_mask(path: Path | str, shape: tuple[int, int]) -> NDArray:
     Parameters
     ----------
     path : Path or str
-        PNG, TIFF or BMP file; of 1 bit, or with the values 0 and 255, or 0 and 1; a palette of black and white.
+        PNG, TIFF, BMP or GIF file; of 1 bit, or with the values 0 and 255, or 0 and 1; a palette of black and white.
     shape : tuple of int
         Height and width, in pixels, of the photograph it belongs to.
 
@@ -140,7 +141,7 @@ def _decode(path: Path, max_bytes: int, *, lossless: bool = False) -> NDArray:
         )
     try:
         _check_header(path, content, max_bytes)
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "TIFF", "BMP")) as image:
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "TIFF", "BMP", "GIF")) as image:
             n_images = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
             if n_images > 1:
                 raise ImageError(
@@ -177,6 +178,9 @@ def _claimed(path: Path, content: bytes) -> tuple[int, int, np.dtype]:
     if content.startswith(_BMP_MAGIC):
         width, height = struct.unpack_from("<ii", content, 18)
         return abs(height), width, np.dtype(np.uint8)
+    if content.startswith(_GIF_MAGIC):
+        width, height = struct.unpack_from("<HH", content, 6)
+        return height, width, np.dtype(np.uint8)
     try:
         found = file_format(path)
     except ImageError as error:

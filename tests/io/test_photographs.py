@@ -145,6 +145,11 @@ def test_the_orientation_is_applied(tmp_path: Path, orientation: int, undo: Call
             saved(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(RGB)]),
             "must be one image, got 2 in a file",
         ),
+        (
+            saved(RGB, "GIF", save_all=True, append_images=[Image.fromarray(255 - RGB)]),
+            "must be one image, got 2 in a file",
+        ),
+        (saved(GRAY, "GIF")[:8], "photograph must decode completely, got error"),
     ],
     ids=[
         "jpeg",
@@ -158,6 +163,8 @@ def test_the_orientation_is_applied(tmp_path: Path, orientation: int, undo: Call
         "tiff 16",
         "constant",
         "stack",
+        "animation",
+        "gif header",
     ],
 )
 def test_bad_files_are_named(tmp_path: Path, content: bytes, said: str) -> None:
@@ -216,8 +223,13 @@ def test_only_photographs_are_written(tmp_path: Path, image: np.ndarray, said: s
         saved(Image.fromarray(MASK * 255).convert("1"), "TIFF"),
         saved(black_and_white_palette(), "PNG"),
         saved(np.dstack([MASK * 255] * 3), "PNG"),
+        saved(MASK * 255, "GIF"),
+        saved(Image.fromarray(MASK * 255).convert("1"), "GIF"),
     ],
-    ids=["0 255", "0 1", "bmp", "tiff", "1 bit", "bmp 1 bit", "tiff 1 bit", "palette", "rgb"],
+    ids=[
+        *("0 255", "0 1", "bmp", "tiff", "1 bit", "bmp 1 bit", "tiff 1 bit", "palette", "rgb"),
+        *("gif", "gif 1 bit"),
+    ],
 )
 def test_masks_are_zero_and_one(tmp_path: Path, content: bytes) -> None:
     mask = read_binary_mask(written(tmp_path, content), (32, 48))
