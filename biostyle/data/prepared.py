@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, get_args
 
+import numpy as np
+
 from biostyle.data.splits import Part
 from biostyle.errors import ImageError, MaskError, SplitError
 from biostyle.io.frames import read_frame
@@ -76,6 +78,8 @@ class PreparedDomain:
         Every frame, in a stable order.
     colour : bool
         Whether the frames are RGB photographs.
+    class_masks : bool
+        Whether masks hold class indices, with 255 where nobody annotated, instead of one number for each object.
     """
 
     directory: Path
@@ -84,6 +88,7 @@ class PreparedDomain:
     split_mode: str
     rows: tuple[PreparedFrame, ...]
     colour: bool = False
+    class_masks: bool = False
 
     def frames(self, split: Part) -> list[PreparedFrame]:
         """Return the frames of one part, in order.
@@ -187,7 +192,7 @@ class PreparedDomain:
         Returns
         -------
         mask : ndarray of shape (H, W), uint8
-            1 on objects, 0 elsewhere.
+            1 on objects, 0 elsewhere; 255 where nobody annotated.
         name : {"gold", "silver"}
             The reference the mask is from.
 
@@ -203,7 +208,8 @@ class PreparedDomain:
                 f"frame must have a {name} mask, got none for {row.frame_id} ({row.image}). "
                 "Choose the frames with `with_truth`, or another reference."
             )
-        return labels_to_mask(read_labels(path, (row.height, row.width))), name
+        labels = read_labels(path, (row.height, row.width))
+        return labels.astype(np.uint8) if self.class_masks else labels_to_mask(labels), name
 
 
 def spread(rows: list[Row], n: int) -> list[Row]:
@@ -280,6 +286,7 @@ def load_prepared(directory: Path) -> PreparedDomain:
             summary["split_mode"],
             rows,
             colour=summary.get("colour", False),
+            class_masks=summary.get("class_masks", False),
         )
     except (OSError, ValueError, KeyError) as error:
         raise ImageError(

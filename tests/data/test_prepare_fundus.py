@@ -1,0 +1,164 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from biostyle.data.group_split import GroupSplitSettings
+from biostyle.data.prepare_fundus import (
+    FundusSettings,
+    collect_fundus,
+    prepare_fundus,
+    read_fundus_facts,
+    write_fundus_tables,
+)
+from biostyle.data.prepared import load_prepared
+from biostyle.data.sources.simulated_fundus import simulate_fundus, simulate_retina
+from biostyle.errors import ImageError, OutputError, PairingError, SplitError
+from biostyle.types import NOT_ANNOTATED
+
+SPLIT = GroupSplitSettings(test_fraction=0.3, validation_fraction=0.2, seed=27)
+SETTINGS = FundusSettings.model_validate(
+    {
+        "folders": [{"reader": "idrid", "folder": "idrid"}, {"reader": "drive", "folder": "drive/training"}],
+        "size_px": 64,
+    }
+)
+EYEPACS = FundusSettings.model_validate(
+    {"folders": [{"reader": "eyepacs", "folder": "eyepacs", "tables": ["eyeq.csv"]}], "size_px": 64}
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    simulate_fundus(tmp_path / "data", seed=0, n_images=10, shape=(80, 100))
+    return tmp_path / "data"
+
+
+def write_eyepacs(root: Path, ratings: dict[str, int]) -> None:
+    """Photographs of EyePACS with a table of EyeQ."""
+    (root / "eyepacs").mkdir(parents=True)
+    lines = [",image,quality,DR_grade"]
+    for index, (name, quality) in enumerate(ratings.items()):
+        Image.fromarray(simulate_retina(index, shape=(80, 100)).photograph).save(
+            root / "eyepacs" / f"{name}.png"
+        )
+        lines.append(f"{index},{name}.jpeg,{quality},{index % 5}")
+    (root / "eyeq.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_every_photograph_becomes_a_square_with_its_facts(data: Path, tmp_path: Path) -> None:
+    prepare_fundus(data, SETTINGS, SPLIT, tmp_path / "out")
+    domain, facts = load_prepared(tmp_path / "out"), read_fundus_facts(tmp_path / "out")
+    assert (len(domain.rows), domain.colour, domain.class_masks) == (20, True, True)
+    assert [facts[f"idrid_IDRiD_00{n}"].grade for n in (1, 2, 5)] == [0, 1, 4]
+    for row in domain.rows:
+        known = facts[row.frame_id]
+        assert (known.original, known.quality) == (row.frame_id, None)
+        square, inside = domain.read_image(row), known.inside(64)
+        assert square.shape == (64, 64, 3)
+        assert not square[~inside].any()
+        assert square[inside].mean() > 30
+
+
+def test_nobody_annotated_vessels_outside_of_the_field_of_view(data: Path, tmp_path: Path) -> None:
+    prepare_fundus(data, SETTINGS, SPLIT, tmp_path / "out")
+    domain, facts = load_prepared(tmp_path / "out"), read_fundus_facts(tmp_path / "out")
+    traced = [row for row in domain.rows if row.gold]
+    assert len(traced) == 10
+    for row in traced:
+        mask, _ = domain.read_truth(row)
+        np.testing.assert_array_equal(mask == NOT_ANNOTATED, ~facts[row.frame_id].inside(64))
+        assert 0.01 < (mask == 1).mean() < 0.4
+
+
+def test_both_eyes_and_equal_photographs_stay_in_one_part(tmp_path: Path) -> None:
+    names = [f"{number}_{eye}" for number in range(10, 22) for eye in ("left", "right")]
+    write_eyepacs(tmp_path, dict.fromkeys(names, 0))
+    same = tmp_path / "eyepacs" / "10_left.png"
+    (tmp_path / "eyepacs" / "21_left.png").write_bytes(same.read_bytes())
+    prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "out")
+    rows = {row.frame_id: row for row in load_prepared(tmp_path / "out").rows}
+    parts = {name: rows[f"eyepacs_{name}"].split for name in names}
+    assert all(parts[f"{number}_left"] == parts[f"{number}_right"] for number in range(10, 22))
+    assert parts["10_left"] == parts["21_left"]
+
+
+def test_only_good_photographs_are_taken(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {"10_left": 0, "10_right": 1, "13_left": 2, "13_right": 0})
+    assert [row.frame_id for row in collect_fundus(tmp_path, EYEPACS)] == [
+        "eyepacs_10_left",
+        "eyepacs_13_right",
+    ]
+
+
+def test_where_all_are_poor_there_is_no_domain_a(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {"10_left": 1, "10_right": 2})
+    with pytest.raises(ImageError, match=rf"got 2 usable or rejected ones \({re.escape(str(tmp_path))}\)"):
+        collect_fundus(tmp_path, EYEPACS)
+
+
+def test_a_table_that_names_missing_photographs_is_refused(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {"10_left": 0, "13_left": 0})
+    (tmp_path / "eyepacs" / "13_left.png").unlink()
+    with pytest.raises(PairingError, match=r"got 1 missing: 13_left \(.*eyeq\.csv\)"):
+        prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "out")
+
+
+def test_a_table_that_names_a_photograph_twice_is_refused(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {"10_left": 0})
+    with (tmp_path / "eyeq.csv").open("a") as file:
+        file.write("7,10_left.jpeg,0,0\n")
+    with pytest.raises(PairingError, match=r"got 10_left twice \(.*eyeq\.csv\)"):
+        prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "out")
+
+
+def test_one_collection_twice_is_refused(data: Path) -> None:
+    twice = SETTINGS.model_copy(update={"folders": SETTINGS.folders[:1] * 2})
+    with pytest.raises(PairingError, match=r"got idrid_IDRiD_001 from .*IDRiD_001\.png and"):
+        collect_fundus(data, twice)
+
+
+def test_a_photograph_without_fundus_is_named(data: Path, tmp_path: Path) -> None:
+    black = data / "idrid" / "images" / "IDRiD_003.png"
+    noise = np.random.default_rng(0).integers(0, 6, (80, 100, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(black)
+    with pytest.raises(ImageError, match=r"fundus in a lit disc, got a best overlap .*IDRiD_003\.png"):
+        prepare_fundus(data, SETTINGS, SPLIT, tmp_path / "out")
+
+
+@pytest.mark.parametrize("shape", [(80, 160), (120, 90)])
+def test_off_centre_and_oblong_photographs_come_to_the_middle(shape: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for index in range(10):
+        photograph = simulate_retina(index, shape=(80, 90)).photograph
+        wide = np.zeros((*shape, 3), np.uint8)
+        wide[:80, :90] = photograph
+        Image.fromarray(wide).save(tmp_path / "folder" / f"{index}.png")
+    settings = FundusSettings.model_validate(
+        {"folders": [{"reader": "folder", "folder": "folder"}], "size_px": 64}
+    )
+    prepare_fundus(tmp_path, settings, SPLIT, tmp_path / "out")
+    domain = load_prepared(tmp_path / "out")
+    for row in domain.rows:
+        bright = domain.read_image(row).max(axis=2) > 20
+        rows, columns = np.nonzero(bright)
+        assert abs(rows.mean() - 31.5) < 3
+        assert abs(columns.mean() - 31.5) < 3
+
+
+def test_a_split_that_leaves_a_part_empty_is_refused(data: Path, tmp_path: Path) -> None:
+    few = GroupSplitSettings(test_fraction=0.001, validation_fraction=0.2, seed=27)
+    with pytest.raises(SplitError, match=r"0 test, .* of 20 \(fundus photographs\)"):
+        prepare_fundus(data, SETTINGS, few, tmp_path / "out")
+
+
+def test_another_directory_has_no_facts(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=rf"must have fundus\.csv, got FileNotFound.*{tmp_path.name}"):
+        read_fundus_facts(tmp_path)
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"got No such file.*absent"):
+        write_fundus_tables(tmp_path / "absent", [], {}, "Good")
