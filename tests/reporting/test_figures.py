@@ -70,3 +70,17 @@ def test_loss_plot_names_each_loss_and_shortens_long_histories() -> None:
     svg = figures.loss_plot(losses)
     assert "disc_a_$b$" in svg
     assert len(svg) < 100_000
+
+
+def test_photographs_keep_their_colour_where_nothing_was_found() -> None:
+    photograph = np.zeros((2, 4, 3), np.uint8)
+    photograph[..., 0], photograph[1] = 200, 255
+    mask = np.array([[1, 1, 0, 0], [0, 0, 0, 0]], np.uint8)
+    truth = np.array([[1, 0, 1, 0], [0, 0, 0, 0]], np.uint8)
+    assert figures.stretch(photograph).shape == photograph.shape
+    drawn = figures.overlay(photograph, mask, truth)
+    assert drawn[0, 3].tolist() == figures.stretch(photograph)[0, 3].tolist() == [200, 0, 0]
+    yellow, red, green = drawn[0, :3].astype(int)
+    assert yellow[0] > 150 <= yellow[1]
+    assert red[0] > 150 > red[1]
+    assert green[1] > 100 > green[0]

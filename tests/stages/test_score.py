@@ -6,10 +6,13 @@ import pytest
 
 from biostyle.artifacts import BuildOptions
 from biostyle.data.prepare import DomainSettings
+from biostyle.data.prepared import load_prepared
 from biostyle.errors import MaskError, PairingError
 from biostyle.io.labels import read_labels, write_labels
+from biostyle.stages.predict import result_path
 from biostyle.stages.prepare import prepare
 from biostyle.stages.score import read_scores, score
+from tests.photographs import PhotographRun
 from tests.simulated import TINY_SPLIT
 
 
@@ -84,3 +87,21 @@ def test_a_missing_prediction_is_named(run_copy: Path, tmp_path: Path) -> None:
     prepared = run_copy / "prepared" / "zeiss"
     with pytest.raises(MaskError, match=r"got No such file or directory \(.*mask006\.tif\)"):
         score(prepared, {"before": foreign}, tmp_path / "s", reference="auto", options=BuildOptions())
+
+
+def test_photographs_are_scored_by_lesion(photograph_run: PhotographRun, tmp_path: Path) -> None:
+    domain = load_prepared(photograph_run.b)
+    rows = domain.frames("test")
+    pred = tmp_path / "pred"
+    for row in rows:
+        write_labels(result_path(pred, row), domain.read_truth(row)[0])
+    out = score(photograph_run.b, {"before": pred}, tmp_path / "s", reference="gold", options=BuildOptions())
+    reference, tables, notes = read_scores(out)
+    assert list(tables[reference]["before"]["group"]) == [row.sequence for row in rows]
+    assert (tables[reference]["before"]["f_score"] == 1).all()
+    sizes = [len(domain.frames(part)) for part in ("train", "validation", "test")]
+    n_training, n_validation, n_test = sizes
+    assert notes == [
+        f"Scored {n_test} of {len(domain.rows)} frames against gold masks.",
+        f"Split by group (whole lesions): {n_training} training, {n_validation} validation, {n_test} test, 0 unused frames.",
+    ]
