@@ -19,7 +19,7 @@ from biostyle.adapted_model import CHAIN, DESCRIPTION, GENERATOR, SEGMENTER, loa
 from biostyle.artifacts import RECORD, read_record
 from biostyle.checkpoints import load_model, read_card
 from biostyle.data.preprocessing import Preprocessing, resize
-from biostyle.errors import CheckpointError, OutputError
+from biostyle.errors import CheckpointError, ConfigError, OutputError
 
 Part = Literal["stylizer", "segmenter", "composition"]
 
@@ -111,6 +111,8 @@ def open_part(directory: Path, name: Part) -> ModelPart:
         If it is not there, or a part cannot be read. Pickles are never opened.
     ChecksumError
         If a file of a finished directory is missing, new or altered.
+    ConfigError
+        If the model works at a size that depends on the frame.
     """
     check_model(directory)
     adapted = load_adapted(directory)
@@ -125,6 +127,11 @@ def open_part(directory: Path, name: Part) -> ModelPart:
     elif name == "segmenter":
         network, card = load_model(directory / SEGMENTER)
         preprocessing = Preprocessing.model_validate(card["preprocessing"])
+    if preprocessing.working_side_px is not None:
+        raise ConfigError(
+            f"working_side_px must be left out for an export, got {preprocessing.working_side_px} ({directory}). "
+            "Export models of frames of one size."
+        )
     whole = FrameNetwork(network, preprocessing.working_scale, segments=name != "stylizer")
     return ModelPart(name, whole.eval(), preprocessing)
 

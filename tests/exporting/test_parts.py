@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from biostyle.adapted_model import save_adapted
 from biostyle.application import load
-from biostyle.errors import CheckpointError, ChecksumError, OutputError
+from biostyle.checkpoints import save_model
+from biostyle.errors import CheckpointError, ChecksumError, ConfigError, OutputError
 from biostyle.exporting.parts import Part, check_model, new_output, open_part, read_description
 from biostyle.io.scaling import to_unit_range
+from biostyle.models.unet import UNet
 from tests.adapted_models import spoil, write_adapted
 
 FRAME = np.random.default_rng(1).integers(100, 4000, (45, 67), dtype=np.uint16)
@@ -63,6 +66,14 @@ def test_a_spoiled_model_is_refused(how: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"model\.|weights"):
         open_part(directory, "composition")
     assert not (directory / "exploded").exists()
+
+
+def test_a_size_that_depends_on_the_frame_is_refused(tmp_path: Path) -> None:
+    described = {"preprocessing": {"working_side_px": 128}, "training_data": {"frames": []}}
+    save_model(tmp_path / "segmenter", UNet(n_filters=2, depth=1), **described)
+    save_adapted(None, tmp_path / "segmenter", tmp_path / "model", {"chosen": "before"})
+    with pytest.raises(ConfigError, match=r"left out for an export, got 128 \(.*model\)\. Export models of"):
+        open_part(tmp_path / "model", "composition")
 
 
 def test_an_altered_record_is_refused(tmp_path: Path) -> None:
