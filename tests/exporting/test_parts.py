@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_a_spoiled_model_is_refused(how: str, tmp_path: Path) -> None:
 
 
 def test_a_size_that_depends_on_the_frame_is_refused(tmp_path: Path) -> None:
-    described = {"preprocessing": {"working_side_px": 128}, "training_data": {"frames": []}}
+    described: dict[str, Any] = {"preprocessing": {"working_side_px": 128}, "training_data": {"frames": []}}
     save_model(tmp_path / "segmenter", UNet(n_filters=2, depth=1), **described)
     save_adapted(None, tmp_path / "segmenter", tmp_path / "model", {"chosen": "before"})
     with pytest.raises(ConfigError, match=r"left out for an export, got 128 \(.*model\)\. Export models of"):
