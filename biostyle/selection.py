@@ -38,7 +38,7 @@ MARGIN = 0.005
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
 LEARNED_MARGIN = 0.01
 # The five best chains must agree this well with one another, as a median Cohen's kappa.
-CONCORD, N_IN_CONCORD = 0.6, 5
+CONCORD, N_IN_CONCORD = 0.5, 5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
