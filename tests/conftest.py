@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from tests.simulated import TINY_CONFIG, write_tiny_challenge
 
 if TYPE_CHECKING:
+    from tests.fundus import FundusRun
     from tests.photographs import PhotographRun
     from tests.trained import Trained
 
@@ -89,6 +90,14 @@ def photograph_run(tmp_path_factory: pytest.TempPathFactory) -> PhotographRun:
     from tests.photographs import run_on_photographs
 
     return run_on_photographs(tmp_path_factory.mktemp("photographs"))
+
+
+@pytest.fixture(scope="session")
+def fundus_run(tmp_path_factory: pytest.TempPathFactory) -> FundusRun:
+    """Simulated retinas, good and degraded, and the networks that judge them; only to be read."""
+    from tests.fundus import run_on_retinas
+
+    return run_on_retinas(tmp_path_factory.mktemp("fundus"))
 
 
 @pytest.fixture

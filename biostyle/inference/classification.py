@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 
+from biostyle.data.preprocessing import Preprocessing
 from biostyle.models.classifier import ImageClassifier
 from biostyle.types import NDArray
+
+
+def input_batch(squares: Iterable[NDArray], preprocessing: Preprocessing) -> torch.Tensor:
+    """Turn photographs of one shape into one batch for :func:`classify`.
+
+    Parameters
+    ----------
+    squares : iterable of ndarray of uint8, shape (H, W, 3)
+        Photographs.
+    preprocessing : Preprocessing
+        How the classifier wants its input.
+
+    Returns
+    -------
+    Tensor of uint8, shape (N, 3, H', W')
+        At the working resolution, in [0, 255].
+    """
+    images = [preprocessing.image_batch(square).mul(255).round().to(torch.uint8) for square in squares]
+    return torch.cat(images) if images else torch.empty((0, 3, 32, 32), dtype=torch.uint8)
 
 
 @torch.no_grad()

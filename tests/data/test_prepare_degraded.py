@@ -9,7 +9,7 @@ from biostyle.data.prepare_fundus import prepare_fundus, read_fundus_facts
 from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated_fundus import simulate_fundus
 from biostyle.errors import ConfigError, ImageError
-from tests.data.test_prepare_fundus import SETTINGS, SPLIT
+from tests.fundus import SETTINGS, SPLIT
 from tests.simulated import read_tree
 
 

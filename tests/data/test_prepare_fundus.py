@@ -17,14 +17,8 @@ from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated_fundus import simulate_fundus, simulate_retina
 from biostyle.errors import ImageError, OutputError, PairingError, SplitError
 from biostyle.types import NOT_ANNOTATED
+from tests.fundus import SETTINGS, SPLIT
 
-SPLIT = GroupSplitSettings(test_fraction=0.3, validation_fraction=0.2, seed=27)
-SETTINGS = FundusSettings.model_validate(
-    {
-        "folders": [{"reader": "idrid", "folder": "idrid"}, {"reader": "drive", "folder": "drive/training"}],
-        "size_px": 64,
-    }
-)
 EYEPACS = FundusSettings.model_validate(
     {"folders": [{"reader": "eyepacs", "folder": "eyepacs", "tables": ["eyeq.csv"]}], "size_px": 64}
 )

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from biostyle.inference.classification import classify, probabilities
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.inference.classification import classify, input_batch, probabilities
 from biostyle.metrics.calibration import fit_temperature
 from biostyle.models.classifier import SmallClassifier
 from biostyle.training.seeding import seeded
@@ -17,6 +18,17 @@ def test_batches_change_nothing() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-5)
     assert features.shape == (7, classifier.head.in_features)
     np.testing.assert_allclose(classify(classifier, IMAGES, batch_size=2)[0], logits, atol=1e-5)
+
+
+def test_squares_become_one_batch_of_the_working_size() -> None:
+    preprocessing = Preprocessing(scaling="dtype", working_side_px=32)
+    squares = IMAGES.movedim(1, -1).numpy()
+    torch.testing.assert_close(input_batch(squares, preprocessing), IMAGES)
+    large = np.full((2, 64, 64, 3), (10, 20, 255), np.uint8)
+    batch = input_batch(large, preprocessing)
+    assert (batch.dtype, batch.shape) == (torch.uint8, (2, 3, 32, 32))
+    assert batch[1, :, 3, 4].tolist() == [10, 20, 255]
+    assert len(input_batch([], preprocessing)) == 0
 
 
 def test_nothing_to_classify() -> None:
