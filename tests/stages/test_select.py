@@ -253,7 +253,7 @@ def test_no_harm_is_done(name: str, trained: Trained, tmp_path: Path) -> None:
     """The whole grid, as in the shipped configuration but for the largest scales, finds nothing to adopt.
 
     Noise, empty frames and more of A were left alone with each of four seeds of the segmenter; the other modality with
-    three of them, while one took its disc for a cell.
+    this one and one more, while two others took its disc for a cell.
     """
     prepared_b = trained.domain(name)
     grid = GridSettings(scales=(0.5, 0.7, 1.0, 1.4, 2.0), n_frames=2, n_finalists=6)
