@@ -217,6 +217,7 @@ def _train(
             preprocessing=preprocessing.model_dump(mode="json"),
             training_data={
                 "clean": fingerprint(clean),
+                "size_px": domain.rows[0].height,
                 "frames": domain.global_ids(domain.frames("train") + domain.frames("validation")),
             },
         )
