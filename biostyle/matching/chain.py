@@ -14,13 +14,24 @@ from biostyle.matching.fourier import Fourier
 from biostyle.matching.histogram import Histogram
 from biostyle.matching.intensity import Background, Polarity, Stretch, Tone
 from biostyle.matching.resolution import Blur, Sharpen
+from biostyle.matching.shading import Shading
 from biostyle.validation import explain
 
 if TYPE_CHECKING:
     from biostyle.types import ImageBatch
 
 Step: TypeAlias = Annotated[
-    Polarity | Tone | Background | Stretch | Blur | Sharpen | Histogram | Fourier | ShadesOfGrey | Reinhard,
+    Polarity
+    | Tone
+    | Background
+    | Stretch
+    | Blur
+    | Sharpen
+    | Histogram
+    | Fourier
+    | ShadesOfGrey
+    | Reinhard
+    | Shading,
     Field(discriminator="kind"),
 ]
 

@@ -15,13 +15,21 @@ from biostyle.matching.colour import Reinhard, ShadesOfGrey
 from biostyle.matching.fourier import Fourier
 from biostyle.matching.histogram import Histogram
 from biostyle.matching.intensity import Background, Polarity, Stretch, Tone
+from biostyle.matching.shading import Shading
 
 if TYPE_CHECKING:
     from biostyle.types import ImageBatch
 
 LearnedTone = Literal["reinhard", "histogram", "lab_histogram", "fourier"]
 ToneName = Literal[
-    "linear", "square_root", "background", "contrast", "strong_contrast", "shades_of_grey", LearnedTone
+    "linear",
+    "square_root",
+    "background",
+    "contrast",
+    "strong_contrast",
+    "shades_of_grey",
+    "even_light",
+    LearnedTone,
 ]
 PolarityName = Literal["upright", "inverted"]
 _BOTH: tuple[PolarityName, ...] = ("upright", "inverted")
@@ -39,8 +47,8 @@ class GridSettings(BaseModel):
     tones : tuple of str
         Tone curves: ``linear``, ``square_root``, ``background`` for subtracting a wide blur, ``contrast`` and
         ``strong_contrast`` for clipping 2 or 5 % of the pixels at either end. For photographs also ``shades_of_grey``
-        for taking out the colour of the light and, learned from A's images, ``reinhard``, ``histogram`` (of each
-        channel), ``lab_histogram`` (in CIELAB) and ``fourier``.
+        for taking out the colour of the light, ``even_light`` for taking out its unevenness as well and, learned from A's
+        images, ``reinhard``, ``histogram`` (of each channel), ``lab_histogram`` (in CIELAB) and ``fourier``.
     polarities : tuple of {"upright", "inverted"}
         Whether chains keep bright and dark, exchange them, or both are tried; photographs are better kept.
     background_sigma_px : float
@@ -119,6 +127,8 @@ class GridChain:
             steps.append(Tone(name=self.tone))
         elif self.tone == "shades_of_grey":
             steps.append(ShadesOfGrey())
+        elif self.tone == "even_light":
+            steps += [Shading(), ShadesOfGrey()]
         elif self.tone != "linear":
             steps.append((learned or {})[self.tone])
         return MatchingChain(steps)

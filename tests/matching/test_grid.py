@@ -11,6 +11,7 @@ from biostyle.matching.chain import MatchingChain
 from biostyle.matching.colour import Reinhard, ShadesOfGrey
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.matching.intensity import Background, Polarity, Stretch, Tone
+from biostyle.matching.shading import Shading
 
 
 def test_holds_every_combination_but_the_one_that_changes_nothing() -> None:
@@ -85,6 +86,8 @@ def test_tones_of_photographs_learn_the_look_of_a() -> None:
         "x1 shades_of_grey", "x1 reinhard", "x1 histogram", "x1 lab_histogram", "x1 fourier"
     ]  # fmt: skip
     assert chains[0].build(COLOUR, learned).steps == (ShadesOfGrey(),)
+    even = GridChain(1.0, False, "even_light").build(COLOUR)
+    assert even.steps == (Shading(), ShadesOfGrey())
     assert chains[1].build(COLOUR, learned).steps == (Reinhard.of(images_a),)
     for chain in chains:
         styled = chain.build(COLOUR, learned)(images_b)
