@@ -41,8 +41,10 @@ def foreground(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return 1 - segmenter(images).float().softmax(dim=1)[:, :1]
 
 
-def foreground_when_turned(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the same for images that are turned by 90° on the way in and back on the way out.
+def foreground_when_turned(
+    segmenter: nn.Module, images: torch.Tensor, n_turns: int = 1, mirrored: bool = False
+) -> torch.Tensor:
+    """Return the same for images that are turned and mirrored on the way in and back on the way out.
 
     Parameters
     ----------
@@ -50,13 +52,19 @@ def foreground_when_turned(segmenter: nn.Module, images: torch.Tensor) -> torch.
         A Segmenter.
     images : Tensor of shape (N, C, H, W)
         In [0, 1].
+    n_turns : int
+        Number of turns by 90°.
+    mirrored : bool
+        Whether left and right are exchanged before they are turned.
 
     Returns
     -------
     Tensor of shape (N, 1, H, W)
         In [0, 1], float32, on the grid of ``images``.
     """
-    return torch.rot90(foreground(segmenter, torch.rot90(images, 1, (-2, -1))), -1, (-2, -1))
+    shown = torch.rot90(images.flip(-1) if mirrored else images, n_turns, (-2, -1))
+    found = torch.rot90(foreground(segmenter, shown), -n_turns, (-2, -1))
+    return found.flip(-1) if mirrored else found
 
 
 class AdaptedSegmenter(nn.Module):

@@ -1,7 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
-from biostyle.adaptation import AdaptedSegmenter, freeze
+from biostyle.adaptation import AdaptedSegmenter, foreground, foreground_when_turned, freeze
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.models.unet import UNet
 
@@ -50,3 +51,13 @@ def test_freeze_returns_the_same_network() -> None:
 def test_a_stylizer_that_changes_the_size_still_gives_logits_on_the_image_s_grid() -> None:
     adapted = AdaptedSegmenter(UNet(n_filters=2, depth=1), nn.Upsample(scale_factor=2))
     assert adapted(torch.rand(1, 1, 12, 15)).shape == (1, 2, 12, 15)
+
+
+@pytest.mark.parametrize("n_turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_is_turned_comes_back_on_its_own_grid(n_turns: int, mirrored: bool) -> None:
+    """A segmenter that looks at each pixel alone sees the same in every orientation."""
+    torch.manual_seed(0)
+    alone, images = nn.Conv2d(1, 2, 1), torch.rand(2, 1, 5, 7)
+    found = foreground_when_turned(alone, images, n_turns, mirrored)
+    torch.testing.assert_close(found, foreground(alone, images))

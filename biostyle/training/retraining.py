@@ -9,7 +9,7 @@ import torch
 from pydantic import ConfigDict, Field, model_validator
 from torch import nn
 
-from biostyle.adaptation import foreground, foreground_when_turned
+from biostyle.adaptation import foreground_when_turned
 from biostyle.data.datasets import AnnotatedCropSampler
 from biostyle.devices import Precision, autocast
 from biostyle.losses import dice_cross_entropy
@@ -187,7 +187,7 @@ class PseudoLabels:
 
 @torch.no_grad()
 def foreground_probs(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Average the foreground probabilities of images upright and turned by 90°.
+    """Return the largest foreground probability that images get in any of the eight orientations of the square.
 
     Parameters
     ----------
@@ -199,9 +199,18 @@ def foreground_probs(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor
     Returns
     -------
     Tensor of shape (N, 1, H, W)
-        Probability of not being background.
+        In [0, 1], float32.
+
+    Notes
+    -----
+    Away from home a segmenter misses more than it invents, and what it misses depends on the orientation.
     """
-    return (foreground(segmenter, images) + foreground_when_turned(segmenter, images)) / 2
+    views = [
+        foreground_when_turned(segmenter, images, n_turns, mirrored)
+        for n_turns in range(4)
+        for mirrored in (False, True)
+    ]
+    return torch.stack(views).amax(dim=0)
 
 
 def retrain(
