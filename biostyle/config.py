@@ -28,7 +28,7 @@ from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import did_you_mean, explain
 
 CandidateName: TypeAlias = Literal["matching", "cyclegan", "augmented", "cyclegan_sa", "retrain"]
-Config = TypeVar("Config", bound="RaceSettings")
+Config = TypeVar("Config", bound=BaseModel)
 LARGEST_SEED = 2**63 - 1  # what TOML, JSON readers and every random generator can hold
 
 
@@ -338,12 +338,12 @@ def load_config(
         raise ConfigError(explain(error, kind, str(source))) from error
 
 
-def dump_config(config: RaceSettings) -> str:
+def dump_config(config: BaseModel) -> str:
     """Write a configuration as TOML that :func:`load_config` reads back.
 
     Parameters
     ----------
-    config : RaceSettings
+    config : BaseModel
         The configuration of any pipeline.
 
     Returns

@@ -16,6 +16,7 @@ from biostyle.config import (
     load_config,
 )
 from biostyle.errors import ConfigError
+from biostyle.pipelines.fundus import FundusConfig
 
 MINIMAL = """
 domain_a = "nikon"
@@ -62,20 +63,25 @@ def leaves(table: dict[str, object], prefix: str = "") -> set[str]:
 SHIPPED = shipped(resources.files("biostyle.configs"))
 
 
-def kind_of(name: str) -> type[RaceSettings]:
-    kinds = {"adapt": AdaptConfig, "dermoscopy": DermoscopyConfig}
+def kind_of(name: str) -> type[RaceSettings | FundusConfig]:
+    kinds: dict[str, type[RaceSettings | FundusConfig]] = {
+        "adapt": AdaptConfig,
+        "dermoscopy": DermoscopyConfig,
+        "fundus": FundusConfig,
+    }
     return kinds.get(name.partition("/")[0], CellTrackingConfig)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_configuration_loads(name: str) -> None:
     config = load_config(name, None, kind_of(name))
-    assert config.candidates[0] == "matching"
+    assert not isinstance(config, RaceSettings) or config.candidates[0] == "matching"
     assert not isinstance(config, DomainsConfig) or config.domains_b()
 
 
 def test_the_configurations_are_shipped() -> None:
     names = {"cell_tracking/cpu", "demo", "adapt", "dermoscopy/cpu", "dermoscopy/full"}
+    names |= {"fundus/cpu", "fundus/full"}
     assert names <= set(SHIPPED)
 
 

@@ -111,7 +111,10 @@ class FundusFacts:
 
 
 def collect_fundus(data_root: Path, settings: FundusSettings) -> list[FundusPhotograph]:
-    """List the photographs of all collections that nobody called less than good.
+    """List the photographs of all collections that are good.
+
+    Those of EyePACS must be called so by EyeQ's tables. Other collections are taken as good unless a table says
+    otherwise.
 
     Parameters
     ----------
@@ -132,22 +135,28 @@ def collect_fundus(data_root: Path, settings: FundusSettings) -> list[FundusPhot
     PairingError
         If a table is wrong, photographs and masks do not belong together, or two photographs have the same id.
     """
-    root = Path(data_root)
+    root, rated = Path(data_root), set()
     found: dict[str, FundusPhotograph] = {}
     for source in settings.folders:
         tables = [root / table for table in source.tables]
         for photograph in list_fundus(root / source.folder, source.reader, tables, partial=source.partial):
+            if source.reader == "eyepacs":  # everyday photographs: what nobody rated may be poor
+                rated.add(photograph.frame_id)
             other = found.setdefault(photograph.frame_id, photograph)
             if other is not photograph:
                 raise PairingError(
                     f"each photograph must be there once, got {photograph.frame_id} from {other.image} and "
                     f"{photograph.image}. Leave out one of the folders."
                 )
-    good = [photograph for photograph in found.values() if photograph.quality in (None, "good")]
+    good = [
+        photograph
+        for name, photograph in found.items()
+        if photograph.quality == "good" or (photograph.quality is None and name not in rated)
+    ]
     if not good:
         raise ImageError(
-            f"collections must hold good photographs, got {len(found)} usable or rejected ones ({root}). "
-            "Add a collection of good ones."
+            f"collections must hold good photographs, got {len(found)} that are poor or were not rated ({root}). "
+            "Add a collection of good ones, or EyeQ's tables for EyePACS."
         )
     return good
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,10 @@ def write_report(report: Report, out_dir: Path) -> Path:
     out_dir = Path(out_dir)
     summary = tables.summarise_report(report)
     content = _content(report, summary)
-    environment = _environment()
+    environment = template_environment(_TEMPLATES)
     texts = {
         HTML: environment.get_template("index.html.j2").render(content),
-        MARKDOWN: _squeezed(environment.get_template("report.md.j2").render(content)),
+        MARKDOWN: squeeze(environment.get_template("report.md.j2").render(content)),
         SCORES: tables.scores_frame(report).to_csv(index=False, lineterminator="\n"),
         SUMMARY: json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
     }
@@ -73,11 +74,22 @@ def write_report(report: Report, out_dir: Path) -> Path:
     return out_dir / HTML
 
 
-def _environment() -> Environment:
-    """Read the templates that travel with the package; HTML escapes every value."""
+def template_environment(names: Sequence[str]) -> Environment:
+    """Read templates that travel with the package, with the filters they write numbers by.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Files of the folder of templates.
+
+    Returns
+    -------
+    Environment
+        HTML escapes every value, and a name that is not there is an error.
+    """
     folder = files("biostyle.reports.templates")
     environment = Environment(
-        loader=DictLoader({name: (folder / name).read_text(encoding="utf-8") for name in _TEMPLATES}),
+        loader=DictLoader({name: (folder / name).read_text(encoding="utf-8") for name in names}),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -209,6 +221,22 @@ def _escape_markdown(value: Any) -> str:
     return re.sub(r"([\\`*\[\]|<>#&])", r"\\\1", text)
 
 
-def _squeezed(text: str) -> str:
-    """Remove the runs of blank lines that template tags leave behind."""
+def squeeze(text: str) -> str:
+    r"""Remove the runs of blank lines that template tags leave behind.
+
+    Parameters
+    ----------
+    text : str
+        Markdown.
+
+    Returns
+    -------
+    str
+        The same with at most one blank line in a row, and one newline at its end.
+
+    Examples
+    --------
+    >>> squeeze("a\n\n\n\nb")
+    'a\n\nb\n'
+    """
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -20,12 +20,13 @@ from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing, resize
 from biostyle.devices import resolve_device
 from biostyle.inference.classification import classify, input_batch, probabilities
+from biostyle.io.labels import write_labels
 from biostyle.io.photographs import read_photograph
 from biostyle.metrics.overlap import pixel_counts
 from biostyle.stages.stylize_photographs import translated_path, unseen
 from biostyle.types import NDArray
 
-JUDGED, FEATURES = "judged.csv", "features.npy"
+JUDGED, FEATURES, VESSELS = "judged.csv", "features.npy", "vessels"
 
 
 def judge_photographs(
@@ -50,7 +51,7 @@ def judge_photographs(
         The good photographs they were made from.
     out : Path
         Directory to make: ``judged.csv``, one row a photograph; ``features.npy``, what the quality classifier describes
-        them by, in the same order.
+        them by, in the same order; ``vessels/FRAME.tif``, 1 where the segmenter sees a vessel.
     translated : Path or None
         The same photographs translated; None judges them as they are.
     quality, grader, segmenter : Path
@@ -101,7 +102,9 @@ def judge_photographs(
             original = domain.read_image(originals[known.original])
             row = _facts(frame, known) | _quality(probabilities(logits[position : position + 1])[0])
             row |= {"grade": int(grades[position])} | _compare(original, pair[1], known)
-            rows.append(row | _vessels(domain, frame, known, [vessels(square) for square in pair]))
+            probs = [vessels(square) for square in pair]
+            rows.append(row | _vessels(domain, frame, known, probs))
+            write_labels(partial / VESSELS / f"{frame.frame_id}.tif", probs[1] > 0.5)
             options.progress.update(position + 1, len(frames), {})
         pd.DataFrame(rows).to_csv(partial / JUDGED, index=False, lineterminator="\n")
         np.save(partial / FEATURES, features.astype(np.float32), allow_pickle=False)

@@ -87,9 +87,17 @@ def test_only_good_photographs_are_taken(tmp_path: Path) -> None:
     ]
 
 
+def test_what_nobody_rated_is_not_taken_from_eyepacs(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {"10_left": 0})
+    Image.fromarray(simulate_retina(9, shape=(80, 100)).photograph).save(tmp_path / "eyepacs" / "13_left.png")
+    assert [row.frame_id for row in collect_fundus(tmp_path, EYEPACS)] == ["eyepacs_10_left"]
+
+
 def test_where_all_are_poor_there_is_no_domain_a(tmp_path: Path) -> None:
     write_eyepacs(tmp_path, {"10_left": 1, "10_right": 2})
-    with pytest.raises(ImageError, match=rf"got 2 usable or rejected ones \({re.escape(str(tmp_path))}\)"):
+    with pytest.raises(
+        ImageError, match=rf"got 2 that are poor or were not rated \({re.escape(str(tmp_path))}\)"
+    ):
         collect_fundus(tmp_path, EYEPACS)
 
 

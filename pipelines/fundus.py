@@ -1,0 +1,263 @@
+"""Fundus photographs: raise the quality of poor ones, and prove what that does to them.
+
+A straight line of stages: prepare good photographs and degrade them; train the judges, which are a classifier of quality,
+a grader of diabetic retinopathy and a segmenter of vessels; train a stylizer that knows no defect in particular and one for
+each defect; translate, judge, choose without labels; then report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from biostyle.artifacts import BuildOptions, claim_run_directory
+from biostyle.config import LARGEST_SEED, dump_config
+from biostyle.data.degradation import DEFECTS, Defect
+from biostyle.data.enhancement import EnhancementSettings
+from biostyle.data.group_split import GroupSplitSettings
+from biostyle.data.prepare_fundus import FundusSettings
+from biostyle.data.preprocessing import Preprocessing
+from biostyle.devices import resolve_device
+from biostyle.stages.choose_stylizer import choose_stylizer
+from biostyle.stages.judge_photographs import judge_photographs
+from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus
+from biostyle.stages.report_quality import QualityDirectories, report_quality
+from biostyle.stages.stylize_photographs import stylize_photographs
+from biostyle.stages.train_classifier import train_grader, train_quality_classifier
+from biostyle.stages.train_segmenter import train_segmenter
+from biostyle.stages.train_stylizer import train_stylizer
+from biostyle.training.classifier import ClassifierSettings
+from biostyle.training.cyclegan import StylizerSettings
+from biostyle.training.segmenter import SegmenterSettings
+
+MIXED = "mixed"
+Kind: TypeAlias = Literal["mixed", "illumination", "blur", "spots"]
+KINDS: dict[str, tuple[Defect, ...]] = {MIXED: DEFECTS, **{defect: (defect,) for defect in DEFECTS}}
+
+
+class FundusConfig(BaseModel):
+    """Everything the fundus pipeline can be told.
+
+    Attributes
+    ----------
+    pipeline : str
+        ``"fundus"``.
+    seed : int
+        Source of every random choice, 0 to 2⁶³ - 1.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    title : str
+        Heading of the report.
+    n_panels : int
+        Photographs of each domain B to show.
+    kinds : tuple of str
+        Domains B: ``mixed``, all defects, which comes first, and each defect alone.
+    fundus : FundusSettings
+        Which collections, and which size.
+    split : GroupSplitSettings
+        How patients are divided; the validation part calibrates and chooses, and must not be empty.
+    judge_input : Preprocessing
+        From prepared square to the input of both classifiers.
+    quality : ClassifierSettings
+        The classifier of quality.
+    grader : ClassifierSettings
+        The classifier of grades.
+    segmenter : SegmenterSettings
+        The segmenter of vessels.
+    matching : EnhancementSettings
+        The candidate that learns nothing.
+    stylizer : StylizerSettings
+        The CycleGAN, agnostic or specific.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    pipeline: Literal["fundus"] = "fundus"
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    device: str = "auto"
+    title: str = "Fundus photographs before and after"
+    n_panels: int = Field(3, ge=0)
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    fundus: FundusSettings
+    split: GroupSplitSettings = GroupSplitSettings()
+    judge_input: Preprocessing = Preprocessing(scaling="dtype", working_side_px=128)
+    quality: ClassifierSettings = ClassifierSettings()
+    grader: ClassifierSettings = ClassifierSettings()
+    segmenter: SegmenterSettings = SegmenterSettings()
+    matching: EnhancementSettings = EnhancementSettings()
+    stylizer: StylizerSettings = StylizerSettings()
+
+    @field_validator("kinds")
+    @classmethod
+    def _begins_with_mixed(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        """Refuse kinds twice, and to leave out what the agnostic stylizer learns from."""
+        if len(set(kinds)) < len(kinds) or kinds[:1] != (MIXED,):
+            raise ValueError(
+                f"kinds must begin with mixed and name each other one once, got {list(kinds)}. Correct the list."
+            )
+        return kinds
+
+    @field_validator("split")
+    @classmethod
+    def _validates(cls, split: GroupSplitSettings) -> GroupSplitSettings:
+        """Refuse a split without photographs to calibrate and choose by."""
+        if split.validation_fraction == 0:
+            raise ValueError(
+                "validation_fraction must be above 0, got 0: stylizers are chosen by that part. Raise it."
+            )
+        return split
+
+
+@dataclass(frozen=True)
+class _Judges:
+    """The models that every photograph is judged by, and the good photographs."""
+
+    clean: Path
+    quality: Path
+    grader: Path
+    segmenter: Path
+
+
+def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, options: BuildOptions) -> Path:
+    """Run the whole pipeline; what is there already and still right is not made again.
+
+    Parameters
+    ----------
+    config : FundusConfig
+        Everything that can be set.
+    data_root : Path
+        Folder that holds the collections as delivered.
+    out : Path
+        The run's directory.
+    command : str
+        Command line to print in the report.
+    options : BuildOptions
+        How to deal with what is there.
+
+    Returns
+    -------
+    Path
+        The report's directory, with ``index.html``, ``report.md``, ``scores.csv`` and ``summary.json``.
+
+    Raises
+    ------
+    DataError
+        If the data, the configuration or ``out`` cannot be used.
+    InterruptedRunError
+        If training was stopped on request.
+    """
+    resolve_device(config.device)  # a missing device is named before anything is made
+    claim_run_directory(out, config.pipeline, dump_config(config), options)
+    clean = prepare_fundus(
+        data_root, out / "prepared" / "clean", config.fundus, config.split, options=options
+    )
+    prepared: dict[str, Path] = {
+        kind: degrade_fundus(clean, out / "prepared" / kind, KINDS[kind], seed=config.seed, options=options)
+        for kind in config.kinds
+    }
+    judges = _train_judges(config, clean, out, options)
+    stylizers: dict[str, Path] = {
+        kind: train_stylizer(
+            clean, prepared[kind], out / "stylizers" / kind, config.stylizer, Preprocessing(scaling="dtype"),
+            seed=config.seed, device=config.device, options=options,
+        )
+        for kind in config.kinds
+    }  # fmt: skip
+    clean_judged = _judge(config, judges, clean, None, out / "judged" / "clean" / "before", options)
+    makers: dict[str, Path | EnhancementSettings] = {"matching": config.matching, **stylizers}
+    clean_after = {
+        name: _translate_and_judge(config, judges, clean, stylizer, out, f"clean/{name}", options)[1]
+        for name, stylizer in makers.items()
+    }
+    domains = {
+        kind: _race(config, judges, kind, path, stylizers, clean_judged, clean_after, out, options)
+        for kind, path in prepared.items()
+    }
+    return report_quality(
+        domains, out / "report", clean=clean_judged, quality=judges.quality, grader=judges.grader,
+        title=config.title, n_panels=config.n_panels, config=config.model_dump(mode="json"),
+        command=command, options=options,
+    )  # fmt: skip
+
+
+def _train_judges(config: FundusConfig, clean: Path, out: Path, options: BuildOptions) -> _Judges:
+    """Train the networks that judge, all on good photographs and what they are degraded to."""
+    return _Judges(
+        clean,
+        train_quality_classifier(
+            clean, out / "quality", config.quality, config.judge_input,
+            seed=config.seed, device=config.device, options=options,
+        ),
+        train_grader(
+            clean, out / "grader", config.grader, config.judge_input,
+            seed=config.seed, device=config.device, options=options,
+        ),
+        train_segmenter(
+            clean, out / "segmenter", config.segmenter, Preprocessing(scaling="dtype"),
+            seed=config.seed, device=config.device, options=options,
+        ),
+    )  # fmt: skip
+
+
+def _race(
+    config: FundusConfig,
+    judges: _Judges,
+    kind: str,
+    prepared: Path,
+    stylizers: dict[str, Path],
+    clean: Path,
+    clean_after: dict[str, Path],
+    out: Path,
+    options: BuildOptions,
+) -> QualityDirectories:
+    """Translate and judge one domain with every candidate, and choose."""
+    candidates: dict[str, Path | EnhancementSettings] = {
+        "matching": config.matching,
+        "agnostic": stylizers[MIXED],
+    }
+    source = {"matching": "matching", "agnostic": MIXED}
+    if kind != MIXED:
+        candidates["specific"], source["specific"] = stylizers[kind], kind
+    before = _judge(config, judges, prepared, None, out / "judged" / kind / "before", options)
+    made = {
+        name: _translate_and_judge(config, judges, prepared, stylizer, out, f"{kind}/{name}", options)
+        for name, stylizer in candidates.items()
+    }
+    clean_judged = {name: clean_after[source[name]] for name in candidates}
+    translated, judged = ({name: pair[index] for name, pair in made.items()} for index in (0, 1))
+    choice = choose_stylizer(before, judged, clean, clean_judged, out / "choices" / kind, options=options)
+    return QualityDirectories(prepared, before, translated, judged, clean_judged, choice)
+
+
+def _translate_and_judge(
+    config: FundusConfig,
+    judges: _Judges,
+    prepared: Path,
+    stylizer: Path | EnhancementSettings,
+    out: Path,
+    name: str,
+    options: BuildOptions,
+) -> tuple[Path, Path]:
+    """Translate a domain with one candidate and judge the result."""
+    translated = stylize_photographs(
+        prepared, stylizer, out / "translated" / name, device=config.device, options=options
+    )
+    return translated, _judge(config, judges, prepared, translated, out / "judged" / name, options)
+
+
+def _judge(
+    config: FundusConfig,
+    judges: _Judges,
+    prepared: Path,
+    translated: Path | None,
+    to: Path,
+    options: BuildOptions,
+) -> Path:
+    """Judge a domain, translated or as it is."""
+    return judge_photographs(
+        prepared, judges.clean, to, translated=translated, quality=judges.quality, grader=judges.grader,
+        segmenter=judges.segmenter, device=config.device, options=options,
+    )  # fmt: skip

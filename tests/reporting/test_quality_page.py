@@ -1,0 +1,57 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from biostyle.errors import OutputError
+from biostyle.reporting.quality import Judged, JudgedDomain, summarise_quality
+from biostyle.reporting.quality_page import headline, write_quality_report
+from tests.reporting.test_quality import DOMAIN, REPORT, judged
+
+
+def test_four_files_say_the_same(tmp_path: Path) -> None:
+    page = write_quality_report(REPORT, tmp_path)
+    assert page == tmp_path / "index.html"
+    html, text = page.read_text(encoding="utf-8"), (tmp_path / "report.md").read_text(encoding="utf-8")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 24
+    assert "A report &amp; more" in html
+    assert "A report \\& more" in text
+    for said in ("Of 12 photographs that were not good, translation turns 40.0%", "Verdict: adopt."):
+        assert said in html
+        assert said in text
+    assert 'class="alarm">Good photographs do not stay as they are' in html
+    assert html.count("data:image/png;base64,") == 4
+    assert summary["quality"]["net_shift_to_good"]["noise_floor"] == 0.1
+
+
+def test_the_same_report_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_quality_report(REPORT, tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_a_page_without_grades_vessels_and_verdict(tmp_path: Path) -> None:
+    columns = ["frame_id", "patient", "quality", "p_good", "p_usable", "p_reject"]
+    bare = Judged(judged().table[columns], judged().features)
+    domain = JudgedDomain("photographs", "a → b", bare, {"after": bare})
+    html = write_quality_report(replace(REPORT, domains=[domain], grader=None), tmp_path).read_text("utf-8")
+    assert "Net shift to good" in html
+    for absent in ("Vessel F", "Kappa", "KID", "Verdict"):
+        assert absent not in html
+
+
+def test_where_all_are_good_there_is_nothing_to_gain() -> None:
+    good = judged(quality=0)
+    domain = replace(DOMAIN, before=good, candidates={"agnostic": good})
+    summary = summarise_quality(replace(REPORT, domains=[domain]))
+    assert headline(summary).startswith("No photograph was less than good")
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"file"):
+        write_quality_report(REPORT, tmp_path / "file" / "report")
