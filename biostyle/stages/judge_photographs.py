@@ -107,7 +107,7 @@ def judge_photographs(
             write_labels(partial / VESSELS / f"{frame.frame_id}.tif", probs[1] > 0.5)
             options.progress.update(position + 1, len(frames), {})
         pd.DataFrame(rows).to_csv(partial / JUDGED, index=False, lineterminator="\n")
-        np.save(partial / FEATURES, features.astype(np.float32), allow_pickle=False)
+        np.save(partial / FEATURES, features.astype(np.float32))
 
     build(out, "judge-photographs", {}, inputs, work, options)
     return out
@@ -128,7 +128,7 @@ def read_judged(directory: Path) -> tuple[pd.DataFrame, NDArray]:
     features : ndarray of float32, shape (N, D)
         In the same order.
     """
-    return pd.read_csv(directory / JUDGED), np.load(directory / FEATURES, allow_pickle=False)
+    return pd.read_csv(directory / JUDGED), np.load(directory / FEATURES)
 
 
 class _VesselSegmenter:
