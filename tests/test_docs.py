@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from biostyle.cli import cli
 from biostyle.config import CellTrackingConfig, DermoscopyConfig, load_config
 from biostyle.data.sources.simulated import simulate_pair
+from biostyle.pipelines.fundus import FundusConfig
 from tests.adapted_models import write_adapted
 
 ROOT = Path(__file__).parents[1]
@@ -173,6 +174,12 @@ def test_settings_of_dermoscopy_alone_are_documented_on_its_page() -> None:
     real = {key: value for key, value in settings_of(DermoscopyConfig) if key.split(".")[0] in own}
     written = documented_settings("dermoscopy.md")
     check_settings({key: value for key, value in written.items() if key.split(".")[0] in own}, real)
+
+
+def test_settings_of_fundus_alone_are_documented_on_its_page() -> None:
+    shared = {"segmenter", "stylizer", "split", "judge_input", "grader"}
+    real = {key: value for key, value in settings_of(FundusConfig) if key.split(".")[0] not in shared}
+    check_settings(documented_settings("fundus.md"), real)
 
 
 def check_settings(documented: dict[str, str], real: dict[str, Any]) -> None:
