@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Lab: TypeAlias = tuple[float, float, float]
 _SMALLEST = 1e-6
+_SMALLEST_MEAN = 1e-37  # of powers, which float32 rounds to zero in a dark channel; zero would give 0 · inf
 
 
 class ShadesOfGrey(BaseModel):
@@ -62,7 +63,7 @@ class ShadesOfGrey(BaseModel):
         [0.424, 0.424, 0.424]
         """
         powers = images.clamp_min(_SMALLEST) ** self.norm
-        light = powers.mean(dim=(2, 3), keepdim=True) ** (1 / self.norm)
+        light = powers.mean(dim=(2, 3), keepdim=True).clamp_min(_SMALLEST_MEAN) ** (1 / self.norm)
         gray = light.square().mean(dim=1, keepdim=True).sqrt()
         return (images * (gray / light)).clamp(0, 1)
 

@@ -35,6 +35,20 @@ def test_shades_of_grey_leaves_gray_images_alone_and_stays_finite_on_black() -> 
     assert black.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("norm", [6.0, 20.0])
+def test_shades_of_grey_stays_finite_where_a_channel_is_black(norm: float) -> None:
+    images = photographs()
+    images[:, 2] = 0
+    images[1, 0] = 1 / 255
+    images.requires_grad_()
+    evened = ShadesOfGrey(norm=norm)(images)
+    evened.sum().backward()
+    assert images.grad is not None
+    assert evened.isfinite().all()
+    assert images.grad.isfinite().all()
+    assert (evened[:, 2] == 0).all()
+
+
 def test_reinhard_gives_the_moments_of_a() -> None:
     step = Reinhard.of([photographs(0)])
     moved = rgb_to_lab(step(photographs(1, 0.5, 0.9)))
