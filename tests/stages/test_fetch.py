@@ -58,3 +58,10 @@ def test_terms_come_first() -> None:
 def test_an_unknown_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="PhC-C2DH-U37'"):
         stage.fetch(["PhC-C2DH-U37"], options=BuildOptions())
+
+
+def test_a_folder_that_is_no_data_set_is_refused_in_a_dry_run_too(recorder: Recorder) -> None:
+    options = BuildOptions(dry_run=True, progress=recorder)
+    with pytest.raises(ManifestError, match=r"got 'dermoscopy/ph2'\. .* with --data-root\.$"):
+        stage.fetch(["dermoscopy/ph2"], options=options)
+    assert recorder.stages == []
