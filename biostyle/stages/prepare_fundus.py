@@ -37,10 +37,10 @@ def prepare_fundus(
         ``out``.
     """
     folders = [data_root / source.folder for source in settings.folders]
-    if not options.pending & set(folders):
+    tables = [data_root / table for source in settings.folders for table in source.tables]
+    if not any(path.is_relative_to(made) for made in options.pending for path in (*folders, *tables)):
         collect_fundus(data_root, settings)  # named before anything is hashed
     inputs = {f"folder_{number}": folder for number, folder in enumerate(folders)}
-    tables = [data_root / table for source in settings.folders for table in source.tables]
     inputs |= {f"table_{number}": table for number, table in enumerate(tables)}
     request = {"fundus": settings.model_dump(mode="json"), "split": split.model_dump(mode="json")}
     build(

@@ -138,6 +138,16 @@ def test_a_changed_setting_makes_again_what_depends_on_it(
     assert result.stdout == ""
 
 
+def test_a_dry_run_makes_nothing(
+    biostyle: Invoke, config: Path, fundus_run: FundusRun, tmp_path: Path
+) -> None:
+    result = run(biostyle, config, fundus_run.data, tmp_path / "out", "--dry-run")
+    assert result.exit_code == 0, result.output
+    lines = [line.split(maxsplit=1)[1] for line in result.stderr.splitlines() if line.strip()]
+    assert lines == ["would be made"] * N_STAGES
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_photograph_without_fundus_stops_the_run(
     biostyle: Invoke, config: Path, fundus_run: FundusRun, tmp_path: Path
 ) -> None:

@@ -31,3 +31,11 @@ def test_a_missing_folder_is_named_before_anything_is_made(tmp_path: Path) -> No
     with pytest.raises(ImageError, match=r"got nothing \(.*idrid\)"):
         prepare_fundus(tmp_path, tmp_path / "out", SETTINGS, SPLIT, options=BuildOptions())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dry_run_would_fetch_is_not_looked_for(tmp_path: Path) -> None:
+    options = BuildOptions(dry_run=True)
+    options.pending |= {tmp_path / "idrid", tmp_path / "drive"}
+    out = prepare_fundus(tmp_path, tmp_path / "out", SETTINGS, SPLIT, options=options)
+    assert out in options.pending
+    assert list(tmp_path.iterdir()) == []
