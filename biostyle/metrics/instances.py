@@ -7,6 +7,8 @@ import numpy as np
 from biostyle.errors import MaskError
 from biostyle.types import NDArray
 
+_MOST_ENTRIES = 2**28  # 2 GiB
+
 
 def overlap_matrix(pred: NDArray, target: NDArray) -> NDArray:
     """Count the pixels that each predicted object shares with each true one.
@@ -27,7 +29,8 @@ def overlap_matrix(pred: NDArray, target: NDArray) -> NDArray:
     Raises
     ------
     MaskError
-        If the sizes differ, or a mask does not hold integers from 0.
+        If the sizes differ, a mask does not hold integers from 0, or the highest identities would make a matrix of more
+        than 2 GiB.
 
     Notes
     -----
@@ -55,6 +58,11 @@ def overlap_matrix(pred: NDArray, target: NDArray) -> NDArray:
     foreground = np.flatnonzero((pred != 0) | (target != 0))
     found, true = pred.ravel()[foreground], target.ravel()[foreground]
     n_found, n_true = (int(labels.max(initial=0)) + 1 for labels in (found, true))
+    if n_found * n_true > _MOST_ENTRIES:
+        raise MaskError(
+            f"objects must be numbered without large gaps, got identities up to {n_found - 1} in pred and "
+            f"{n_true - 1} in target. Renumber them from 1."
+        )
     joint = found.astype(np.int64)
     joint *= n_true
     joint += true

@@ -42,3 +42,5 @@ def test_what_is_no_pair_of_labels() -> None:
         overlap_matrix(np.zeros((2, 3)), np.zeros((2, 3), int))
     with pytest.raises(MaskError, match="target must hold integers from 0, got int64 from -4"):
         overlap_matrix(np.zeros((1, 1), int), np.full((1, 1), -4))
+    with pytest.raises(MaskError, match="got identities up to 65535 in pred and 60000 in target"):
+        overlap_matrix(np.full((1, 1), 65535, np.uint16), np.full((1, 1), 60000, np.uint16))
