@@ -25,6 +25,8 @@ MAX_PHOTOGRAPH_BYTES = 256 * 1024**2  # 89 megapixels, Pillow's own limit
 _EXPANSION = 24 * 1040.0  # one bit becomes three bytes, and deflate expands 1040 times at most
 _BMP_MAGIC = b"BM"
 _GIF_MAGIC = (b"GIF87a", b"GIF89a")
+# A broken PNG, and a header that Pillow understands otherwise than it is understood here.
+_PILLOW_ERRORS = (SyntaxError, Image.DecompressionBombError)
 
 
 def read_photograph(path: Path | str, *, max_bytes: int = MAX_PHOTOGRAPH_BYTES) -> NDArray:
@@ -151,7 +153,7 @@ def _decode(path: Path, max_bytes: int, *, lossless: bool = False) -> NDArray:
             if upright.has_transparency_data:
                 _check_opaque(np.asarray(upright.convert("RGBA"))[..., 3], path)
             return np.array(upright.convert("RGB"))
-    except (*DECODER_ERRORS, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
+    except (*DECODER_ERRORS, *_PILLOW_ERRORS) as error:
         raise _rename(damaged(path, error)) from error
 
 
@@ -204,5 +206,6 @@ def _check_opaque(alpha: NDArray, path: Path) -> None:
 
 
 def _rename(error: ImageError) -> ImageError:
-    """Call the frame of another module's error a photograph."""
-    return ImageError(str(error).replace("frame must", "photograph must", 1))
+    """Call the frame of another module's error a photograph, which may be of two formats more."""
+    said = str(error).replace("frame must", "photograph must", 1)
+    return ImageError(said.replace("a TIFF, PNG or JPEG file", "a TIFF, PNG, JPEG, BMP or GIF file", 1))

@@ -136,7 +136,10 @@ def test_the_orientation_is_applied(tmp_path: Path, orientation: int, undo: Call
         (saved(RGB, "TIFF")[:-2000], "photograph must decode completely, got"),
         (saved(RGB, "BMP")[:-2000], "photograph must decode completely, got OSError"),
         (saved(RGB, "BMP")[:20], "photograph must decode completely, got error"),
-        (b"<html>not found</html>", r"photograph must be a TIFF, PNG or JPEG file, got .*b'<html>no'"),
+        (
+            b"<html>not found</html>",
+            r"photograph must be a TIFF, PNG, JPEG, BMP or GIF file, got .*b'<html>no'",
+        ),
         (b"", "got one starting with b''"),
         (bytes(imagecodecs.png_encode(RGB.astype(np.uint16) * 257)), "8 bits a channel, got uint16"),
         (saved(Image.fromarray(GRAY.astype(np.uint16)), "TIFF"), "8 bits a channel, got uint16"),
@@ -190,6 +193,15 @@ def test_the_header_is_judged_before_the_pixels_are_decoded(tmp_path: Path) -> N
         read_photograph(written(tmp_path, bytes(jpeg)))
     with pytest.raises(ImageError, match=r"at most 4607 bytes, got \(32, 48, 3\), 4608 bytes"):
         read_photograph(written(tmp_path, saved(RGB, "PNG")), max_bytes=4607)
+
+
+def test_a_header_that_pillow_takes_for_a_bomb_is_damaged(tmp_path: Path) -> None:
+    bitmap = bytearray(saved(RGB, "BMP"))
+    struct.pack_into("<i", bitmap, 18, -48)  # Pillow reads 2³² - 48
+    with pytest.raises(
+        ImageError, match=r"must decode completely, got DecompressionBombError: .*137438951936 pixels"
+    ):
+        read_photograph(written(tmp_path, bytes(bitmap)))
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
@@ -250,7 +262,7 @@ def test_masks_are_zero_and_one(tmp_path: Path, content: bytes) -> None:
         (saved(np.dstack([MASK * 255, MASK, MASK]), "PNG"), "black and white, got 240 coloured pixels"),
         (saved(MASK.T * 255, "PNG"), r"its frame's size \(32, 48\), got \(48, 32\)"),
         (saved(MASK * 255, "PNG")[:-40], "mask must decode completely, got"),
-        (b"nothing", "mask must be a TIFF, PNG or JPEG file, got one starting with b'nothing'"),
+        (b"nothing", "mask must be a TIFF, PNG, JPEG, BMP or GIF file, got one starting with b'nothing'"),
     ],
     ids=["jpeg", "128", "other", "gray", "coloured", "size", "truncated", "no image"],
 )
