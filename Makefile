@@ -42,8 +42,8 @@ check: $(BIN)/pytest ## lint, types, docstrings, spelling
 bench: $(BIN)/pytest ## time everything against its peers (an hour on two quiet cores) and fill in docs/benchmarks.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@for work in generator stack overlap cluster; do $(BIN)/python benchmarks/$$work.py || exit 1; done
-	@$(BIN)/python benchmarks/large_frame.py --edge 16384
 	@$(BIN)/python benchmarks/table.py --write
+	@$(BIN)/python benchmarks/large_frame.py --edge 16384
 
 $(BIN)/mkdocs: pyproject.toml constraints.txt | $(BIN)/biostyle
 	@echo "Installing MkDocs into $(VENV)/ — about 10 MB."
