@@ -20,7 +20,7 @@ def summarise_race(choice: Mapping[str, Any], scores: Mapping[str, Mapping[str, 
     Returns
     -------
     dict
-        ``candidates``: by name the summary row with ``label_free``, the ``measures`` behind it and ``regret``, the
+        ``candidates``: by name the summary row with ``label_free``, the ``label_free_measures`` behind it and ``regret``, the
         oracle's F minus its own; a candidate that was not scored has an ``f_score`` of None and no intervals.
         ``chosen``, ``verdict``, ``reason`` and ``left_out`` as decided. ``oracle``: the candidate with the highest F,
         and ``regret``, that of the chosen one; None where undefined.
@@ -41,7 +41,7 @@ def summarise_race(choice: Mapping[str, Any], scores: Mapping[str, Mapping[str, 
         candidates[name] = {
             **scores.get(name, {"f_score": None}),
             "label_free": found.pop("label_free", None),
-            "measures": found,
+            "label_free_measures": found,
             "regret": known[oracle] - known[name] if oracle is not None and name in known else None,
         }
     return {

@@ -190,7 +190,7 @@ def _image_score(domain: DomainResult, row: str, image_id: str) -> float | None:
 def _measure_names(summary: dict[str, Any]) -> list[str]:
     """Name the label-free measures that candidates have, in their order."""
     candidates = summary.get("candidates", {}).values()
-    return list(dict.fromkeys(name for row in candidates for name in row.get("measures", {})))
+    return list(dict.fromkeys(name for row in candidates for name in row.get("label_free_measures", {})))
 
 
 def _first_baseline(rows: list[tuple[str, Any]]) -> str | None:

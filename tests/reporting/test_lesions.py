@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from biostyle.metrics.lesion import lesion_measures
 from biostyle.reporting.document import DomainResult, Report
 from biostyle.reporting.lesions import format_percent, format_percent_interval, measure_rows
+from biostyle.reporting.render import write_report
 from biostyle.reporting.tables import overview_rows, row_title, score_rows, summarise_report
 
 PUBLISHED = {"Somebody": {"tja": 70.0, "ja": 80.0, "di": 88.0, "ac": 93.0, "se": 87.0, "sp": 96.0}}
@@ -25,7 +27,7 @@ def lesions(report: Report, domain_b: DomainResult) -> Report:
         "chosen": "matching",
         "verdict": "adopt",
         "reason": "It is sure.",
-        "candidates": {"before": {"label_free": 0.8}, "matching": {"label_free": 0.9}},
+        "candidates": {"before": {"label_free": 0.8}, "matching": {"label_free": 0.9, "agreement": 0.7}},
     }
     domain = replace(domain_b, tables=tables, choice=choice)
     return replace(
@@ -50,6 +52,18 @@ def test_every_row_gets_the_measures_of_its_table(lesions: Report) -> None:
     assert "measures_difference" not in domain["before"]
     assert domain["supervised"]["transfer_10"]["measures_difference"]["ja"]["value"] == 0
     assert domain["measures_difference_to"]["otsu"]["ja"]["ci95"][1] < 0
+
+
+def test_measures_with_the_truth_do_not_take_the_place_of_those_without(
+    lesions: Report, tmp_path: Path
+) -> None:
+    candidates = summarise_report(lesions)["domains"]["zeiss"]["candidates"]
+    assert candidates["matching"]["label_free_measures"] == {"agreement": 0.7}
+    write_report(lesions, tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    table = page.split("Label-free measures of every candidate")[1].split("</table>")[0]
+    assert "agreement" in table
+    assert "tja" not in table
 
 
 def test_rows_with_labels_of_b_are_no_candidates(lesions: Report) -> None:

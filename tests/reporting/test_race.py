@@ -31,10 +31,15 @@ def test_every_candidate_has_its_regret() -> None:
 def test_measures_stand_beside_the_score_they_make() -> None:
     candidates = summarise_race(CHOICE, SCORES)["candidates"]
     assert candidates["matching"] == {
-        "f_score": 0.5, "label_free": 0.9, "measures": {"agreement": 0.8}, "regret": 0.25,
+        "f_score": 0.5, "label_free": 0.9, "label_free_measures": {"agreement": 0.8}, "regret": 0.25,
     }  # fmt: skip
     assert candidates["cyclegan@200"]["f_score"] is None
-    assert candidates["retrain"] == {"f_score": 0.75, "label_free": None, "measures": {}, "regret": 0.0}
+    assert candidates["retrain"] == {
+        "f_score": 0.75,
+        "label_free": None,
+        "label_free_measures": {},
+        "regret": 0.0,
+    }
     assert CHOICE["candidates"]["matching"]["label_free"] == 0.9  # type: ignore[index]
 
 
