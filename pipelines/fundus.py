@@ -61,6 +61,8 @@ class FundusConfig(BaseModel):
         How patients are divided; the validation part calibrates and chooses, and must not be empty.
     judge_input : Preprocessing
         From prepared square to the input of both classifiers.
+    weights : Path or None
+        Safetensors file with an EfficientNet-B0 that both classifiers begin with; random ones where there is none.
     quality : ClassifierSettings
         The classifier of quality.
     grader : ClassifierSettings
@@ -84,6 +86,7 @@ class FundusConfig(BaseModel):
     fundus: FundusSettings
     split: GroupSplitSettings = GroupSplitSettings()
     judge_input: Preprocessing = Preprocessing(scaling="dtype", working_side_px=128)
+    weights: Path | None = None
     quality: ClassifierSettings = ClassifierSettings()
     grader: ClassifierSettings = ClassifierSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
@@ -189,11 +192,11 @@ def _train_judges(config: FundusConfig, clean: Path, out: Path, options: BuildOp
         clean,
         train_quality_classifier(
             clean, out / "quality", config.quality, config.judge_input,
-            seed=config.seed, device=config.device, options=options,
+            seed=config.seed, device=config.device, weights=config.weights, options=options,
         ),
         train_grader(
             clean, out / "grader", config.grader, config.judge_input,
-            seed=config.seed, device=config.device, options=options,
+            seed=config.seed, device=config.device, weights=config.weights, options=options,
         ),
         train_segmenter(
             clean, out / "segmenter", config.segmenter, Preprocessing(scaling="dtype"),

@@ -9,7 +9,7 @@ import pytest
 from biostyle.artifacts import BuildOptions
 from biostyle.checkpoints import load_model, read_card
 from biostyle.data.prepared import load_prepared
-from biostyle.errors import InterruptedRunError, SplitError
+from biostyle.errors import ConfigError, InterruptedRunError, SplitError
 from biostyle.progress import SilentProgress
 from biostyle.stages.train_classifier import (
     EVALUATION,
@@ -87,6 +87,15 @@ def test_without_grades_there_is_no_grader(fundus_run: FundusRun, tmp_path: Path
     clean = prepare_fundus(fundus_run.data, tmp_path / "clean", drive, SPLIT, options=BuildOptions())
     with pytest.raises(SplitError, match=r"got \[0, 0, 0, 0, 0\] images"):
         train_grader(clean, tmp_path / "g", CLASSIFIER, SMALL, seed=0, device="cpu", options=BuildOptions())
+
+
+def test_the_small_network_begins_with_no_weights(fundus_run: FundusRun, tmp_path: Path) -> None:
+    (tmp_path / "b0.safetensors").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"left out for the architecture 'small', got .*b0\.safetensors"):
+        train_quality_classifier(
+            fundus_run.clean, tmp_path / "q", CLASSIFIER, SMALL, seed=0, device="cpu",
+            weights=tmp_path / "b0.safetensors", options=BuildOptions(),
+        )  # fmt: skip
 
 
 def test_what_is_undefined_is_null() -> None:
