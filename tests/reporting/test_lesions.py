@@ -66,6 +66,17 @@ def test_measures_with_the_truth_do_not_take_the_place_of_those_without(
     assert "tja" not in table
 
 
+def test_the_report_says_that_whole_lesions_were_drawn(
+    lesions: Report, report: Report, tmp_path: Path
+) -> None:
+    for document, drawn in ((lesions, "whole lesions"), (report, "blocks of 5 consecutive images")):
+        write_report(document, tmp_path)
+        for name in ("index.html", "report.md"):
+            assert f"(bootstrap over {drawn}, {document.n_resamples} resamples)" in (
+                tmp_path / name
+            ).read_text(encoding="utf-8")
+
+
 def test_rows_with_labels_of_b_are_no_candidates(lesions: Report) -> None:
     summary = summarise_report(lesions)
     domain = summary["domains"]["zeiss"]
