@@ -10,6 +10,7 @@ import numpy as np
 
 from biostyle.io.atomic import write_atomically
 from biostyle.reporting import figures, tables
+from biostyle.reporting.document import BEFORE
 from biostyle.reporting.quality import (
     TITLES,
     JudgedDomain,
@@ -91,11 +92,13 @@ def headline(summary: dict[str, Any]) -> str:
     shift = summary["quality"]["net_shift_to_good"]
     if shift["value"] is None:
         return "No photograph was less than good before translation: there is nothing to gain."
+    if summary["chosen"] == BEFORE:
+        return "No candidate is worth its cost: leave the photographs as they are."
     low, high = shift["ci95"]
     between = "" if low is None else f" (95 % interval {low:+.1%} to {high:+.1%})"
     return (
-        f"Of {shift['n']} photographs that were not good, translation turns {shift['value']:.1%}{between} into good ones, "
-        f"after the {shift['noise_floor']:.1%} that the classifier would call good by mistake are subtracted."
+        f"Of {shift['n']} photographs that were not good, a net {shift['value']:+.1%}{between} become good by translation, "
+        f"beyond the {shift['noise_floor']:.1%} that the classifier would call good by mistake."
     )
 
 

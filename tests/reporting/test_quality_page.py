@@ -19,7 +19,7 @@ def test_four_files_say_the_same(tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "scores.csv")) == 24
     assert "A report &amp; more" in html
     assert "A report \\& more" in text
-    for said in ("Of 12 photographs that were not good, translation turns 40.0%", "Verdict: adopt."):
+    for said in ("Of 12 photographs that were not good, a net +40.0%", "Verdict: adopt."):
         assert said in html
         assert said in text
     assert 'class="alarm">Good photographs do not stay as they are' in html
@@ -49,6 +49,11 @@ def test_where_all_are_good_there_is_nothing_to_gain() -> None:
     domain = replace(DOMAIN, before=good, candidates={"agnostic": good})
     summary = summarise_quality(replace(REPORT, domains=[domain]))
     assert headline(summary).startswith("No photograph was less than good")
+
+
+def test_where_nothing_is_adopted_the_headline_says_so() -> None:
+    kept = replace(DOMAIN, choice={**DOMAIN.choice, "chosen": "before"})  # type: ignore[dict-item]
+    assert headline(summarise_quality(replace(REPORT, domains=[kept]))).startswith("No candidate is worth")
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
