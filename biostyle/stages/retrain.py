@@ -104,9 +104,10 @@ def retrain(
         if supervised:
             probs = [mask.float() for mask in read_masks(domain_b, rows_b, taught.preprocessing)]
         else:
-            teaching = taught.segmenter.to(where)
+            teaching, share = taught.segmenter.to(where), settings.share_of(doubt)
             probs = [
-                retraining.foreground_probs(teaching, frame[None].to(where))[0, 0].cpu() for frame in frames
+                retraining.foreground_probs(teaching, frame[None].to(where), share)[0, 0].cpu()
+                for frame in frames
             ]
         images_a = read_images(domain_a, rows_a, preprocessing_a)
         masks_a = read_masks(domain_a, rows_a, preprocessing_a)

@@ -91,6 +91,26 @@ class RetrainSettings(SessionSettings):
             )
         return self
 
+    def share_of(self, doubt: float) -> float:
+        """Return how much of full doubt there is.
+
+        Parameters
+        ----------
+        doubt : float
+            One minus the concord of the best chains, 0 or more.
+
+        Returns
+        -------
+        float
+            In [0, 1].
+
+        Examples
+        --------
+        >>> RetrainSettings(full_doubt=0.2).share_of(0.1)
+        0.5
+        """
+        return min(1.0, doubt / self.full_doubt)
+
     def in_doubt(self, doubt: float) -> RetrainSettings:
         """Return the settings for a teacher who is not fully in doubt.
 
@@ -111,7 +131,7 @@ class RetrainSettings(SessionSettings):
         >>> RetrainSettings(sure_rare=0.3, largest_weight=9, full_doubt=0.2).in_doubt(0.1).sure_rare
         0.4
         """
-        share = min(1.0, doubt / self.full_doubt)
+        share = self.share_of(doubt)
         return self.model_copy(
             update={
                 "sure_common": 0.5 + share * (self.sure_common - 0.5),
@@ -186,8 +206,8 @@ class PseudoLabels:
 
 
 @torch.no_grad()
-def foreground_probs(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the largest foreground probability that images get in any of the eight orientations of the square.
+def foreground_probs(segmenter: nn.Module, images: torch.Tensor, share: float = 0.0) -> torch.Tensor:
+    """Return the foreground probability of images over the eight orientations of the square.
 
     Parameters
     ----------
@@ -195,6 +215,8 @@ def foreground_probs(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor
         A Segmenter in evaluation mode.
     images : Tensor of shape (N, C, H, W)
         In [0, 1], on the segmenter's device.
+    share : float
+        How much of full doubt there is: 0 takes the mean of the eight, 1 the largest, and what is between lies between.
 
     Returns
     -------
@@ -205,12 +227,14 @@ def foreground_probs(segmenter: nn.Module, images: torch.Tensor) -> torch.Tensor
     -----
     Away from home a segmenter misses more than it invents, and what it misses depends on the orientation.
     """
-    views = [
-        foreground_when_turned(segmenter, images, n_turns, mirrored)
-        for n_turns in range(4)
-        for mirrored in (False, True)
-    ]
-    return torch.stack(views).amax(dim=0)
+    views = torch.stack(
+        [
+            foreground_when_turned(segmenter, images, n_turns, mirrored)
+            for n_turns in range(4)
+            for mirrored in (False, True)
+        ]
+    )
+    return views.mean(dim=0).lerp(views.amax(dim=0), share)
 
 
 def retrain(

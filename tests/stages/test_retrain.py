@@ -19,7 +19,7 @@ from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ArtifactMismatchError, CheckpointError, SplitError
 from biostyle.matching.grid import GridSettings
 from biostyle.models.resnet_generator import ResnetGenerator
-from biostyle.stages.match import match
+from biostyle.stages.match import match, read_concord
 from biostyle.stages.prepare import prepare
 from biostyle.stages.retrain import retrain
 from biostyle.training import retraining
@@ -111,7 +111,10 @@ def test_the_teacher_labels_what_the_chain_shows(tiny_run: Path, tmp_path: Path,
     assert equal(given.masks_a, read_masks(domain_a, rows_a, preprocessing))
     assert teacher.stylizer is not None
     assert equal(given.images_b, [teacher.stylizer(frame[None])[0] for frame in frames])
-    assert equal(given.probs, [foreground_probs(teacher.segmenter, frame[None])[0, 0] for frame in frames])
+    doubt = 1 - read_concord(tiny_run / "candidates" / "zeiss" / "matching")
+    share = SETTINGS.share_of(doubt)
+    labels = [foreground_probs(teacher.segmenter, frame[None], share)[0, 0] for frame in frames]
+    assert equal(given.probs, labels)
 
 
 @pytest.mark.parametrize(
