@@ -168,5 +168,6 @@ def test_interrupt(manifest: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_errors_are_one_line_and_exit_3() -> None:
     result = CliRunner().invoke(cli, ["data", "show", "PhC-C2DH-U37"])
     assert result.exit_code == 3
-    assert result.stderr.startswith("ManifestError: data set must be one of DIC-C2DH-HeLa, ")
+    assert result.stderr.startswith("ManifestError: data set must be one of CHASE_DB1, ")
+    assert "Did you mean 'PhC-C2DH-U373'?" in result.stderr
     assert result.stderr.count("\n") == 1
