@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from biostyle.cli.display import ScreenProgress, command_line, print_summary
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @click.group()
@@ -14,33 +18,91 @@ def run() -> None:
     """Run a whole pipeline, from data to report."""
 
 
+def _what(config: str, delivered: str, out: str) -> Callable[[Command], Command]:
+    """The options of every pipeline that say what is made of what, and where."""
+    options = [
+        click.option(
+            "--config",
+            default=config,
+            show_default=True,
+            help="A TOML file, or the name of a built-in configuration.",
+        ),
+        click.option(
+            "--data-root",
+            type=click.Path(path_type=Path),
+            help=f"Folder holding {delivered} as delivered. Default: the data cache, filled as needed.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            default=Path(out),
+            show_default=True,
+            help="The run's directory.",
+        ),
+        click.option("--device", help="auto, cpu or cuda; overrides the configuration."),
+        click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration."),
+    ]
+    return _all_of(options)
+
+
+def _set() -> Callable[[Command], Command]:
+    """The option that overrides any setting."""
+    return click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting; repeatable."
+    )
+
+
+def _how() -> Callable[[Command], Command]:
+    """The options of every pipeline that say how a run goes about it."""
+    options = [
+        click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing."),
+        click.option("--resume", is_flag=True, help="Go on with an interrupted training."),
+        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else."),
+    ]
+    return _all_of(options)
+
+
+def _all_of(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Several options as one, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _settings(overrides: tuple[str, ...], **given: object) -> list[str]:
+    """All overrides: those of ``--set``, and those that have an option of their own and were given."""
+    return [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
+
+
+def _run(
+    pipeline: Callable[..., Path],
+    settings: Any,
+    collections: Iterable[str],
+    data_root: Path | None,
+    out: Path,
+    *,
+    dry_run: bool,
+    resume: bool,
+) -> Path:
+    """Run a pipeline with its progress on the screen; fetch the collections unless they are there."""
+    from biostyle.artifacts import BuildOptions
+    from biostyle.stages.fetch import fetch
+
+    with ScreenProgress(out).shown() as progress:
+        options = BuildOptions(resume=resume, replace=True, dry_run=dry_run, progress=progress)
+        if data_root is None:
+            data_root = fetch(sorted(set(collections)), options=options)
+        return pipeline(settings, data_root, out, command=command_line(), options=options)
+
+
 @run.command("dermoscopy")
-@click.option(
-    "--config",
-    default="dermoscopy/cpu",
-    show_default=True,
-    help="A TOML file, or the name of a built-in configuration.",
-)
-@click.option(
-    "--data-root",
-    type=click.Path(path_type=Path),
-    help="Folder holding the collections as delivered. Default: the data cache, filled as needed.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/dermoscopy"),
-    show_default=True,
-    help="The run's directory.",
-)
-@click.option("--device", help="auto, cpu or cuda; overrides the configuration.")
-@click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting; repeatable."
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
+@_what("dermoscopy/cpu", "the collections", "runs/dermoscopy")
+@_set()
+@_how()
 def dermoscopy(
     config: str,
     data_root: Path | None,
@@ -57,54 +119,20 @@ def dermoscopy(
     Finished stages are kept: the same command again does nothing, and a changed setting makes again only what depends on
     it.
     """
-    from biostyle.artifacts import BuildOptions
     from biostyle.config import DermoscopyConfig, load_config
     from biostyle.pipelines import dermoscopy as pipeline
-    from biostyle.stages.fetch import fetch
 
-    given = {"device": device, "seed": seed}
-    settings = load_config(
-        config,
-        [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)],
-        DermoscopyConfig,
-    )
-    with ScreenProgress(out).shown() as progress:
-        options = BuildOptions(resume=resume, replace=True, dry_run=dry_run, progress=progress)
-        if data_root is None:
-            sources = (source for domain in settings.domains.values() for source in domain.folders)
-            data_root = fetch(sorted({source.folder for source in sources}), options=options)
-        report = pipeline.run(settings, data_root, out, command=command_line(), options=options)
+    settings = load_config(config, _settings(overrides, device=device, seed=seed), DermoscopyConfig)
+    collections = (source.folder for domain in settings.domains.values() for source in domain.folders)
+    report = _run(pipeline.run, settings, collections, data_root, out, dry_run=dry_run, resume=resume)
     if not dry_run:
         print_summary(report, as_json)
 
 
 @run.command("fundus")
-@click.option(
-    "--config",
-    default="fundus/cpu",
-    show_default=True,
-    help="A TOML file, or the name of a built-in configuration.",
-)
-@click.option(
-    "--data-root",
-    type=click.Path(path_type=Path),
-    help="Folder holding the collections as delivered. Default: the data cache, filled as needed.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/fundus"),
-    show_default=True,
-    help="The run's directory.",
-)
-@click.option("--device", help="auto, cpu or cuda; overrides the configuration.")
-@click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting; repeatable."
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
+@_what("fundus/cpu", "the collections", "runs/fundus")
+@_set()
+@_how()
 def fundus(
     config: str,
     data_root: Path | None,
@@ -121,63 +149,28 @@ def fundus(
     Finished stages are kept: the same command again does nothing, and a changed setting makes again only what depends on
     it.
     """
-    from biostyle.artifacts import BuildOptions
     from biostyle.cli.quality import print_quality
     from biostyle.config import load_config
     from biostyle.pipelines import fundus as pipeline
-    from biostyle.stages.fetch import fetch
 
-    given = {"device": device, "seed": seed}
-    settings = load_config(
-        config,
-        [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)],
-        pipeline.FundusConfig,
-    )
-    with ScreenProgress(out).shown() as progress:
-        options = BuildOptions(resume=resume, replace=True, dry_run=dry_run, progress=progress)
-        if data_root is None:
-            places = (
-                place for source in settings.fundus.folders for place in (source.folder, *source.tables)
-            )
-            data_root = fetch(sorted({Path(place).parts[0] for place in places}), options=options)
-        report = pipeline.run(settings, data_root, out, command=command_line(), options=options)
+    settings = load_config(config, _settings(overrides, device=device, seed=seed), pipeline.FundusConfig)
+    places = (place for source in settings.fundus.folders for place in (source.folder, *source.tables))
+    collections = (Path(place).parts[0] for place in places)
+    report = _run(pipeline.run, settings, collections, data_root, out, dry_run=dry_run, resume=resume)
     if not dry_run:
         print_quality(report, as_json)
 
 
 @run.command("cell-tracking")
-@click.option(
-    "--config",
-    default="cell_tracking/cpu",
-    show_default=True,
-    help="A TOML file, or the name of a built-in configuration.",
-)
-@click.option(
-    "--data-root",
-    type=click.Path(path_type=Path),
-    help="Folder holding the challenge's folders as delivered. Default: the data cache, filled as needed.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/cell-tracking"),
-    show_default=True,
-    help="The run's directory.",
-)
-@click.option("--device", help="auto, cpu or cuda; overrides the configuration.")
-@click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration.")
+@_what("cell_tracking/cpu", "the challenge's folders", "runs/cell-tracking")
 @click.option("--domains", help="Domains B to run, separated by commas. Default: all.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting; repeatable."
-)
+@_set()
 @click.option(
     "--with-ceiling",
     is_flag=True,
     help="Also train on B's true masks, to show what adaptation could reach at most.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
+@_how()
 def cell_tracking(
     config: str,
     data_root: Path | None,
@@ -196,22 +189,14 @@ def cell_tracking(
     Finished stages are kept: the same command again does nothing, and a changed setting makes again only what depends on
     it.
     """
-    from biostyle.artifacts import BuildOptions
     from biostyle.config import load_config
     from biostyle.pipelines import cell_tracking as pipeline
-    from biostyle.stages.fetch import fetch
 
-    given = {"device": device, "seed": seed, "with_ceiling": "true" if with_ceiling else None}
-    settings = load_config(
-        config, [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    )
+    ceiling = "true" if with_ceiling else None
+    settings = load_config(config, _settings(overrides, device=device, seed=seed, with_ceiling=ceiling))
     if domains is not None:
         settings = settings.restrict_to([name.strip() for name in domains.split(",")])
-    with ScreenProgress(out).shown() as progress:
-        options = BuildOptions(resume=resume, replace=True, dry_run=dry_run, progress=progress)
-        if data_root is None:
-            folders = sorted({domain.folder for domain in settings.domains.values()})
-            data_root = fetch(folders, options=options)
-        report = pipeline.run(settings, data_root, out, command=command_line(), options=options)
+    folders = (domain.folder for domain in settings.domains.values())
+    report = _run(pipeline.run, settings, folders, data_root, out, dry_run=dry_run, resume=resume)
     if not dry_run:
         print_summary(report, as_json)
