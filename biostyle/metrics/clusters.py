@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,12 +65,40 @@ def cluster_bootstrap_interval(
     if len(members) < 2:
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
+    resamples = (
+        values[np.concatenate([members[index] for index in drawn])]
+        for drawn in rng.integers(len(members), size=(n_resamples, len(members)))
+    )
+    return percentile_interval(resamples, statistic, level)
+
+
+def percentile_interval(
+    resamples: Iterable[NDArray], statistic: Callable[[NDArray], float], level: float
+) -> tuple[float, float]:
+    """Return the quantiles between which a statistic of resamples lies.
+
+    Parameters
+    ----------
+    resamples : iterable of ndarray
+        Resampled rows.
+    statistic : callable
+        Function of rows that returns a number; NaN where it is undefined, which is left out.
+    level : float
+        Coverage aimed at, in (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        Bounds of the interval; NaN where the statistic is never defined.
+
+    Examples
+    --------
+    >>> percentile_interval([np.ones(3), np.ones(3)], np.mean, 0.95)
+    (1.0, 1.0)
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a resample, or all of them, may be undefined
-        replicates = [
-            statistic(values[np.concatenate([members[index] for index in drawn])])
-            for drawn in rng.integers(len(members), size=(n_resamples, len(members)))
-        ]
+        replicates = [statistic(rows) for rows in resamples]
         low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -112,13 +140,29 @@ def with_interval(
     value = float(statistic(values)) if len(values) else math.nan
     interval = cluster_bootstrap_interval(values, statistic, clusters, n_resamples=n_resamples, seed=seed)
     return {
-        "value": _defined(value),
-        "ci95": [_defined(bound) for bound in interval],
+        "value": none_if_undefined(value),
+        "ci95": [none_if_undefined(bound) for bound in interval],
         "n": len(values),
         "n_patients": len({str(cluster) for cluster in clusters}),
     }
 
 
-def _defined(value: float) -> float | None:
-    """None for NaN."""
+def none_if_undefined(value: float) -> float | None:
+    """Return None for NaN, which JSON does not have.
+
+    Parameters
+    ----------
+    value : float
+        Any number.
+
+    Returns
+    -------
+    float or None
+        The same number, if it is one.
+
+    Examples
+    --------
+    >>> none_if_undefined(0.5), none_if_undefined(float("nan"))
+    (0.5, None)
+    """
     return None if math.isnan(value) else value

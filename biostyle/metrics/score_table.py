@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biostyle.metrics.clusters import none_if_undefined
 from biostyle.metrics.overlap import (
     PixelCounts,
     f_score,
@@ -166,9 +166,9 @@ def summarise(
         **dependence(table, block_length),
     )
     return {
-        **{name: _or_none(float(table[name].mean())) for name in SCORES},
-        "ci95": [_or_none(bound) for bound in interval],
-        "pooled": {name: _or_none(pooled_score(counts, score)) for name, score in SCORES.items()},
+        **{name: none_if_undefined(float(table[name].mean())) for name in SCORES},
+        "ci95": [none_if_undefined(bound) for bound in interval],
+        "pooled": {name: none_if_undefined(pooled_score(counts, score)) for name, score in SCORES.items()},
         "n_scored": len(table),
         "n_undefined": int(table["f_score"].isna().sum()),
     }
@@ -217,8 +217,3 @@ def baseline_counts(target: NDArray, image: NDArray | None = None) -> dict[str, 
         gray = image if image.ndim == 2 else 255 - np.rint(image.mean(axis=2)).astype(np.uint8)
         predictions["otsu"] = gray > threshold_otsu(gray)
     return {name: pixel_counts(pred, target) for name, pred in predictions.items()}
-
-
-def _or_none(value: float) -> float | None:
-    """Return None for NaN, which JSON does not have."""
-    return None if math.isnan(value) else value

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from biostyle.metrics.clusters import cluster_bootstrap_interval
+from biostyle.metrics.clusters import (
+    cluster_bootstrap_interval,
+    none_if_undefined,
+    percentile_interval,
+)
 from biostyle.types import NDArray
 
 
@@ -77,14 +80,11 @@ def block_bootstrap_interval(
     blocks = _consecutive_blocks(np.zeros(n) if groups is None else np.asarray(groups), length)
     n_drawn = math.ceil(n / min(map(len, blocks)))
     rng = np.random.default_rng(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a resample, or all of them, may be undefined
-        replicates = [
-            statistic(rows[np.concatenate([blocks[i] for i in drawn])[:n]])
-            for drawn in rng.integers(len(blocks), size=(n_resamples, n_drawn))
-        ]
-        low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    resamples = (
+        rows[np.concatenate([blocks[i] for i in drawn])[:n]]
+        for drawn in rng.integers(len(blocks), size=(n_resamples, n_drawn))
+    )
+    return percentile_interval(resamples, statistic, level)
 
 
 def paired_difference(
@@ -132,7 +132,7 @@ def paired_difference(
     )
     return {
         "value": float(difference[defined].mean()) if defined.any() else None,
-        "ci95": [None if math.isnan(bound) else bound for bound in interval],
+        "ci95": [none_if_undefined(bound) for bound in interval],
         "n": int(defined.sum()),
     }
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
@@ -20,6 +19,7 @@ from biostyle.data.splits import Part
 from biostyle.devices import resolve_device
 from biostyle.inference.classification import classify, input_batch, probabilities
 from biostyle.metrics.calibration import expected_calibration_error, fit_temperature
+from biostyle.metrics.clusters import none_if_undefined
 from biostyle.metrics.grading import N_GRADES, kappa_with_interval
 from biostyle.metrics.quality import confusion_matrix, macro_f_with_interval, noise_floor
 from biostyle.training.classifier import ClassifierSettings, train_classifier
@@ -251,6 +251,6 @@ def without_nan(values: dict[str, Any]) -> dict[str, Any]:
     {'noise_floor': None, 'n': 3}
     """
     return {
-        name: None if isinstance(value, float) and np.isnan(value) else value
+        name: none_if_undefined(value) if isinstance(value, float) else value
         for name, value in values.items()
     }
