@@ -7,30 +7,34 @@ each defect; translate, judge, choose without labels; then report.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from biostyle.artifacts import BuildOptions, claim_run_directory
-from biostyle.config import LARGEST_SEED, dump_config
+from biostyle.config import LARGEST_SEED, check_domain, dump_config
 from biostyle.data.degradation import DEFECTS, Defect
 from biostyle.data.enhancement import EnhancementSettings
 from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare_fundus import FundusSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
+from biostyle.errors import ConfigError
 from biostyle.stages.choose_stylizer import choose_stylizer
 from biostyle.stages.judge_photographs import judge_photographs
 from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus
 from biostyle.stages.report_quality import QualityDirectories, report_quality
 from biostyle.stages.stylize_photographs import stylize_photographs
 from biostyle.stages.train_classifier import train_grader, train_quality_classifier
+from biostyle.stages.train_restorer import train_restorer
 from biostyle.stages.train_segmenter import train_segmenter
 from biostyle.stages.train_stylizer import train_stylizer
 from biostyle.training.classifier import ClassifierSettings
 from biostyle.training.cyclegan import StylizerSettings
+from biostyle.training.restoration import RestorationSettings
 from biostyle.training.segmenter import SegmenterSettings
 
 MIXED = "mixed"
@@ -71,6 +75,8 @@ class FundusConfig(BaseModel):
         The segmenter of vessels.
     matching : EnhancementSettings
         The candidate that learns nothing.
+    restorer : RestorationSettings
+        The generator that learns to undo the degradation model.
     stylizer : StylizerSettings
         The CycleGAN, agnostic or specific.
     """
@@ -91,6 +97,7 @@ class FundusConfig(BaseModel):
     grader: ClassifierSettings = ClassifierSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
     matching: EnhancementSettings = EnhancementSettings()
+    restorer: RestorationSettings = RestorationSettings()
     stylizer: StylizerSettings = StylizerSettings()
 
     @field_validator("kinds")
@@ -112,6 +119,33 @@ class FundusConfig(BaseModel):
                 "validation_fraction must be above 0, got 0: stylizers are chosen by that part. Raise it."
             )
         return split
+
+    def restrict_to(self, names: Sequence[str]) -> Self:
+        """Keep only some of the kinds.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Kinds to keep, ``mixed`` among them.
+
+        Returns
+        -------
+        FundusConfig
+            A copy with those kinds, in the order of ``kinds``.
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown or ``mixed`` is not among them.
+        """
+        for name in names:
+            check_domain(name, self.kinds)
+        if MIXED not in names:
+            raise ConfigError(
+                f"domains must name {MIXED}, which the agnostic stylizer learns from and which comes first, "
+                f"got {list(names)}. Add it."
+            )
+        return self.model_copy(update={"kinds": tuple(kind for kind in self.kinds if kind in names)})
 
 
 @dataclass(frozen=True)
@@ -162,7 +196,14 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
         for kind in config.kinds
     }
     judges = _train_judges(config, clean, out, options)
-    stylizers: dict[str, Path] = {
+    makers: dict[str, Path | EnhancementSettings] = {
+        "matching": config.matching,
+        "restored": train_restorer(
+            clean, judges.segmenter, out / "restorer", config.restorer,
+            seed=config.seed, device=config.device, options=options,
+        ),
+    }  # fmt: skip
+    makers |= {
         kind: train_stylizer(
             clean, prepared[kind], out / "stylizers" / kind, config.stylizer, Preprocessing(scaling="dtype"),
             seed=config.seed, device=config.device, options=options,
@@ -170,13 +211,12 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
         for kind in config.kinds
     }  # fmt: skip
     clean_judged = _judge(config, judges, clean, None, out / "judged" / "clean" / "before", options)
-    makers: dict[str, Path | EnhancementSettings] = {"matching": config.matching, **stylizers}
     clean_after = {
         name: _translate_and_judge(config, judges, clean, stylizer, out, f"clean/{name}", options)[1]
         for name, stylizer in makers.items()
     }
     domains = {
-        kind: _race(config, judges, kind, path, stylizers, clean_judged, clean_after, out, options)
+        kind: _race(config, judges, kind, path, makers, clean_judged, clean_after, out, options)
         for kind, path in prepared.items()
     }
     return report_quality(
@@ -210,26 +250,22 @@ def _race(
     judges: _Judges,
     kind: str,
     prepared: Path,
-    stylizers: dict[str, Path],
+    makers: dict[str, Path | EnhancementSettings],
     clean: Path,
     clean_after: dict[str, Path],
     out: Path,
     options: BuildOptions,
 ) -> QualityDirectories:
     """Translate and judge one domain with every candidate, and choose."""
-    candidates: dict[str, Path | EnhancementSettings] = {
-        "matching": config.matching,
-        "agnostic": stylizers[MIXED],
-    }
-    source = {"matching": "matching", "agnostic": MIXED}
+    source = {"matching": "matching", "restored": "restored", "agnostic": MIXED}
     if kind != MIXED:
-        candidates["specific"], source["specific"] = stylizers[kind], kind
+        source["specific"] = kind
     before = _judge(config, judges, prepared, None, out / "judged" / kind / "before", options)
     made = {
-        name: _translate_and_judge(config, judges, prepared, stylizer, out, f"{kind}/{name}", options)
-        for name, stylizer in candidates.items()
+        name: _translate_and_judge(config, judges, prepared, makers[maker], out, f"{kind}/{name}", options)
+        for name, maker in source.items()
     }
-    clean_judged = {name: clean_after[source[name]] for name in candidates}
+    clean_judged = {name: clean_after[maker] for name, maker in source.items()}
     translated, judged = ({name: pair[index] for name, pair in made.items()} for index in (0, 1))
     choice = choose_stylizer(before, judged, clean, clean_judged, out / "choices" / kind, options=options)
     return QualityDirectories(prepared, before, translated, judged, clean_judged, choice)

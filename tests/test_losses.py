@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from biostyle.losses import adversarial_loss, cycle_loss, dice_cross_entropy, dice_loss
+from biostyle.losses import adversarial_loss, cycle_loss, dice_cross_entropy, dice_loss, gradient_loss
 from biostyle.types import NOT_ANNOTATED
 
 
@@ -28,6 +28,14 @@ def test_cycle_loss_counts_differences_on_the_paper_s_scale() -> None:
     first, second = rng.random((2, 3, 1, 4, 5))
     expected = np.abs((first * 2 - 1) - (second * 2 - 1)).mean()
     assert cycle_loss(torch.from_numpy(first), torch.from_numpy(second)).item() == pytest.approx(expected)
+
+
+def test_gradient_loss_counts_differences_of_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.random((2, 3, 1, 4, 5))
+    expected = sum(np.abs(np.diff(first - second, axis=axis)).mean() for axis in (-2, -1))
+    assert gradient_loss(torch.from_numpy(first), torch.from_numpy(second)).item() == pytest.approx(expected)
+    assert gradient_loss(torch.from_numpy(first) + 0.2, torch.from_numpy(first)).item() == pytest.approx(0)
 
 
 def numpy_dice(logits: np.ndarray, target: np.ndarray) -> float:

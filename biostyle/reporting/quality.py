@@ -16,6 +16,7 @@ from biostyle.types import NDArray
 TITLES = {
     BEFORE: "As they are",
     "matching": "Enhanced, nothing learned",
+    "restored": "Restorer, learned from pairs",
     "agnostic": "Agnostic stylizer",
     "specific": "Specific stylizer",
     "after": "After",

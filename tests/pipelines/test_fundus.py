@@ -16,12 +16,12 @@ from biostyle.config import load_config
 from biostyle.errors import ConfigError
 from biostyle.pipelines.fundus import FundusConfig
 from tests.conftest import Invoke
-from tests.fundus import CLASSIFIER, SEGMENTER, SETTINGS, SMALL, SPLIT, STYLIZER, FundusRun
+from tests.fundus import CLASSIFIER, RESTORER, SEGMENTER, SETTINGS, SMALL, SPLIT, STYLIZER, FundusRun
 
 pytestmark = pytest.mark.slow
-# Good and two kinds of poor photographs, three judges, two stylizers; good ones judged before and after three candidates,
-# which are translations too; before, two and three candidates judged and translated; two choices; and the report.
-N_STAGES = 3 + 3 + 2 + (1 + 2 * 3) + (1 + 2 * 2) + (1 + 2 * 3) + 2 + 1
+# Good and two kinds of poor photographs, three judges, a restorer and two stylizers; good ones judged before and after four
+# candidates, which are translations too; before, three and four candidates judged and translated; two choices; and the report.
+N_STAGES = 3 + 3 + 3 + (1 + 2 * 4) + (1 + 2 * 3) + (1 + 2 * 4) + 2 + 1
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         quality=CLASSIFIER,
         grader=CLASSIFIER,
         segmenter=SEGMENTER,
+        restorer=RESTORER,
         stylizer=STYLIZER,
     )
     path = tmp_path_factory.mktemp("config") / "tiny.toml"
@@ -81,8 +82,8 @@ def test_the_summary_is_as_agreed(summary: dict[str, Any]) -> None:
     assert summary["verdict"] in ("adopt", "adopt with care", "don't adapt")
     domains = summary["domains"]
     assert list(domains) == ["mixed", "blur"]
-    assert list(domains["mixed"]["candidates"]) == ["before", "matching", "agnostic"]
-    assert list(domains["blur"]["candidates"]) == ["before", "matching", "agnostic", "specific"]
+    assert list(domains["mixed"]["candidates"]) == ["before", "matching", "restored", "agnostic"]
+    assert list(domains["blur"]["candidates"]) == ["before", "matching", "restored", "agnostic", "specific"]
 
 
 def test_leaving_photographs_as_they_are_changes_nothing(summary: dict[str, Any]) -> None:
