@@ -6,6 +6,7 @@ Settings classes live beside the code that uses them; here they are put together
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -170,6 +171,53 @@ class DomainsConfig(RaceSettings):
         """
         return [name for name in self.domains if name != self.domain_a]
 
+    def known_domain(self, name: str) -> str:
+        """Check that a domain is configured.
+
+        Parameters
+        ----------
+        name : str
+            Key of ``domains``.
+
+        Returns
+        -------
+        str
+            The same name.
+
+        Raises
+        ------
+        ConfigError
+            If it is unknown.
+        """
+        return check_domain(name, self.domains)
+
+    def restrict_to(self, names: Sequence[str]) -> Self:
+        """Keep only some of the domains B.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Domains B to keep; naming A as well changes nothing.
+
+        Returns
+        -------
+        DomainsConfig
+            A copy with A and those domains.
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown or no domain B is named.
+        """
+        for name in names:
+            self.known_domain(name)
+        kept = {name: self.domains[name] for name in self.domains if name in {self.domain_a, *names}}
+        if len(kept) < 2:
+            raise ConfigError(
+                f"domains must name at least one domain B, got {names}. Choose from {self.domains_b()}."
+            )
+        return self.model_copy(update={"domains": kept})
+
 
 class CellTrackingConfig(DomainsConfig):
     """Everything the cell-tracking pipeline can be told.
@@ -192,56 +240,6 @@ class CellTrackingConfig(DomainsConfig):
     with_ceiling: bool = False
     domains: dict[str, DomainSettings]
     split: SplitSettings = SplitSettings()
-
-    def known_domain(self, name: str) -> str:
-        """Check that a domain is configured.
-
-        Parameters
-        ----------
-        name : str
-            Key of ``domains``.
-
-        Returns
-        -------
-        str
-            The same name.
-
-        Raises
-        ------
-        ConfigError
-            If it is unknown.
-        """
-        if name not in self.domains:
-            hint = did_you_mean(name, self.domains) or "Name one of these."
-            raise ConfigError(f"domain must be one of {sorted(self.domains)}, got {name!r}. {hint}")
-        return name
-
-    def restrict_to(self, names: list[str]) -> CellTrackingConfig:
-        """Keep only some of the domains B.
-
-        Parameters
-        ----------
-        names : list of str
-            Domains B to keep; naming A as well changes nothing.
-
-        Returns
-        -------
-        CellTrackingConfig
-            A copy with A and those domains.
-
-        Raises
-        ------
-        ConfigError
-            If a name is unknown or no domain B is named.
-        """
-        for name in names:
-            self.known_domain(name)
-        kept = {name: self.domains[name] for name in self.domains if name in {self.domain_a, *names}}
-        if len(kept) < 2:
-            raise ConfigError(
-                f"domains must name at least one domain B, got {names}. Choose from {self.domains_b()}."
-            )
-        return self.model_copy(update={"domains": kept})
 
 
 class DermoscopyConfig(DomainsConfig):
@@ -336,6 +334,37 @@ def load_config(
         return kind.model_validate(table)
     except ValidationError as error:
         raise ConfigError(explain(error, kind, str(source))) from error
+
+
+def check_domain(name: str, known: Collection[str]) -> str:
+    """Check that there is a domain of that name.
+
+    Parameters
+    ----------
+    name : str
+        What somebody wrote.
+    known : collection of str
+        The domains there are.
+
+    Returns
+    -------
+    str
+        The same name.
+
+    Raises
+    ------
+    ConfigError
+        If it is unknown.
+
+    Examples
+    --------
+    >>> check_domain("zeiss", ["nikon", "zeiss"])
+    'zeiss'
+    """
+    if name not in known:
+        hint = did_you_mean(name, known) or "Name one of these."
+        raise ConfigError(f"domain must be one of {sorted(known)}, got {name!r}. {hint}")
+    return name
 
 
 def dump_config(config: BaseModel) -> str:

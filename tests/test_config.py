@@ -276,3 +276,20 @@ def test_a_known_domain_keeps_its_name(minimal: Path) -> None:
     assert config.known_domain("nikon") == "nikon"
     with pytest.raises(ConfigError, match=r"must be one of \[.*\], got 'qq'\. Name one of these\."):
         config.known_domain("qq")
+
+
+def test_every_pipeline_of_several_domains_can_be_restricted() -> None:
+    skin = load_config("dermoscopy/cpu", None, DermoscopyConfig)
+    assert skin.restrict_to(["macroscopic"]) == skin
+    with pytest.raises(ConfigError, match=r"at least one domain B, got \['dermoscopic'\]"):
+        skin.restrict_to(["dermoscopic"])
+
+
+def test_of_the_fundus_pipeline_mixed_is_always_kept_and_first() -> None:
+    fundus = load_config("fundus/cpu", None, FundusConfig)
+    assert fundus.restrict_to(["blur", "mixed"]).kinds == ("mixed", "blur")
+    assert fundus.restrict_to(["mixed"]).kinds == ("mixed",)
+    with pytest.raises(ConfigError, match=r"must name mixed, .* comes first, got \['blur'\]\. Add it"):
+        fundus.restrict_to(["blur"])
+    with pytest.raises(ConfigError, match=r"must be one of \[.*\], got 'blurr'\. Did you mean 'blur'\?"):
+        fundus.restrict_to(["mixed", "blurr"])

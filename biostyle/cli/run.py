@@ -41,6 +41,7 @@ def _what(config: str, delivered: str, out: str) -> Callable[[Command], Command]
         ),
         click.option("--device", help="auto, cpu or cuda; overrides the configuration."),
         click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration."),
+        click.option("--domains", help="Domains B to run, separated by commas. Default: all."),
     ]
     return _all_of(options)
 
@@ -73,9 +74,17 @@ def _all_of(options: list[Callable[[Command], Command]]) -> Callable[[Command], 
     return decorate
 
 
-def _settings(overrides: tuple[str, ...], **given: object) -> list[str]:
-    """All overrides: those of ``--set``, and those that have an option of their own and were given."""
-    return [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
+def _load(
+    config: str, kind: type[Any], overrides: tuple[str, ...], domains: str | None, **given: object
+) -> Any:
+    """A pipeline's configuration with ``--set``, the options that were given, and only the domains wanted."""
+    from biostyle.config import load_config
+
+    options = [f"{key}={value}" for key, value in given.items() if value is not None]
+    settings = load_config(config, [*overrides, *options], kind)
+    return (
+        settings if domains is None else settings.restrict_to([name.strip() for name in domains.split(",")])
+    )
 
 
 def _run(
@@ -109,6 +118,7 @@ def dermoscopy(
     out: Path,
     device: str | None,
     seed: int | None,
+    domains: str | None,
     overrides: tuple[str, ...],
     dry_run: bool,
     resume: bool,
@@ -119,10 +129,10 @@ def dermoscopy(
     Finished stages are kept: the same command again does nothing, and a changed setting makes again only what depends on
     it.
     """
-    from biostyle.config import DermoscopyConfig, load_config
+    from biostyle.config import DermoscopyConfig
     from biostyle.pipelines import dermoscopy as pipeline
 
-    settings = load_config(config, _settings(overrides, device=device, seed=seed), DermoscopyConfig)
+    settings = _load(config, DermoscopyConfig, overrides, domains, device=device, seed=seed)
     collections = (source.folder for domain in settings.domains.values() for source in domain.folders)
     report = _run(pipeline.run, settings, collections, data_root, out, dry_run=dry_run, resume=resume)
     if not dry_run:
@@ -139,6 +149,7 @@ def fundus(
     out: Path,
     device: str | None,
     seed: int | None,
+    domains: str | None,
     overrides: tuple[str, ...],
     dry_run: bool,
     resume: bool,
@@ -150,10 +161,9 @@ def fundus(
     it.
     """
     from biostyle.cli.quality import print_quality
-    from biostyle.config import load_config
     from biostyle.pipelines import fundus as pipeline
 
-    settings = load_config(config, _settings(overrides, device=device, seed=seed), pipeline.FundusConfig)
+    settings = _load(config, pipeline.FundusConfig, overrides, domains, device=device, seed=seed)
     places = (place for source in settings.fundus.folders for place in (source.folder, *source.tables))
     collections = (Path(place).parts[0] for place in places)
     report = _run(pipeline.run, settings, collections, data_root, out, dry_run=dry_run, resume=resume)
@@ -163,7 +173,6 @@ def fundus(
 
 @run.command("cell-tracking")
 @_what("cell_tracking/cpu", "the challenge's folders", "runs/cell-tracking")
-@click.option("--domains", help="Domains B to run, separated by commas. Default: all.")
 @_set()
 @click.option(
     "--with-ceiling",
@@ -189,13 +198,11 @@ def cell_tracking(
     Finished stages are kept: the same command again does nothing, and a changed setting makes again only what depends on
     it.
     """
-    from biostyle.config import load_config
+    from biostyle.config import CellTrackingConfig
     from biostyle.pipelines import cell_tracking as pipeline
 
-    ceiling = "true" if with_ceiling else None
-    settings = load_config(config, _settings(overrides, device=device, seed=seed, with_ceiling=ceiling))
-    if domains is not None:
-        settings = settings.restrict_to([name.strip() for name in domains.split(",")])
+    given = {"device": device, "seed": seed, "with_ceiling": "true" if with_ceiling else None}
+    settings = _load(config, CellTrackingConfig, overrides, domains, **given)
     folders = (domain.folder for domain in settings.domains.values())
     report = _run(pipeline.run, settings, folders, data_root, out, dry_run=dry_run, resume=resume)
     if not dry_run:

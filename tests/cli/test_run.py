@@ -208,6 +208,37 @@ def test_bad_options_are_named(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "domains", "match"),
+    [
+        (
+            "dermoscopy",
+            "macroscopc",
+            r"domain must be one of .*got 'macroscopc'\. Did you mean 'macroscopic'\?",
+        ),
+        ("dermoscopy", "dermoscopic", r"at least one domain B, got \['dermoscopic'\]"),
+        ("fundus", "mixed,spot", r"domain must be one of .*got 'spot'\. Did you mean 'spots'\?"),
+        ("fundus", "spots", r"domains must name mixed, .*got \['spots'\]"),
+    ],
+)
+def test_domains_of_other_pipelines_are_checked_alike(
+    pipeline: str, domains: str, match: str, tmp_path: Path, biostyle: Invoke
+) -> None:
+    result = biostyle("run", pipeline, "--domains", domains, "--out", tmp_path / "out")
+    assert result.exit_code == 3, result.output
+    assert re.search(match, error_line(result.stderr)), result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_kinds_of_poor_photographs_asked_for_are_made(tmp_path: Path, biostyle: Invoke) -> None:
+    collection = "fundus.folders=[{reader = 'idrid', folder = 'IDRiD'}]"
+    wanted = ("--domains", "blur, mixed", "--set", collection, "--out", tmp_path / "out", "--dry-run")
+    result = biostyle("run", "fundus", *wanted)
+    assert result.exit_code == 0, result.output
+    prepared = [line.split()[0] for line in result.stderr.splitlines() if line.startswith("prepared/")]
+    assert prepared == ["prepared/clean", "prepared/mixed", "prepared/blur"]
+
+
 def test_a_gpu_that_is_not_there_is_named_before_anything_is_made(
     tiny_config: Path, tiny_data: Path, tmp_path: Path, biostyle: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
