@@ -6,7 +6,7 @@ Settings classes live beside the code that uses them; here they are put together
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -26,7 +26,7 @@ from biostyle.metrics.structure import FlagSettings
 from biostyle.training.cyclegan import InTheLoopSettings, StylizerSettings
 from biostyle.training.retraining import RetrainSettings
 from biostyle.training.segmenter import SegmenterSettings
-from biostyle.validation import did_you_mean, explain
+from biostyle.validation import check_domain, explain
 
 CandidateName: TypeAlias = Literal["matching", "cyclegan", "augmented", "cyclegan_sa", "retrain"]
 Config = TypeVar("Config", bound=BaseModel)
@@ -334,37 +334,6 @@ def load_config(
         return kind.model_validate(table)
     except ValidationError as error:
         raise ConfigError(explain(error, kind, str(source))) from error
-
-
-def check_domain(name: str, known: Collection[str]) -> str:
-    """Check that there is a domain of that name.
-
-    Parameters
-    ----------
-    name : str
-        What somebody wrote.
-    known : collection of str
-        The domains there are.
-
-    Returns
-    -------
-    str
-        The same name.
-
-    Raises
-    ------
-    ConfigError
-        If it is unknown.
-
-    Examples
-    --------
-    >>> check_domain("zeiss", ["nikon", "zeiss"])
-    'zeiss'
-    """
-    if name not in known:
-        hint = did_you_mean(name, known) or "Name one of these."
-        raise ConfigError(f"domain must be one of {sorted(known)}, got {name!r}. {hint}")
-    return name
 
 
 def dump_config(config: BaseModel) -> str:

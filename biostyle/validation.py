@@ -1,12 +1,14 @@
-"""Turn a refused settings table into one line that names the key, the rule and the remedy."""
+"""Turn a refused name or settings table into one line that names the key, the rule and the remedy."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+
+from biostyle.errors import ConfigError
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -32,6 +34,37 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     lowered = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), list(lowered), n=1)
     return f"Did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def check_domain(name: str, known: Collection[str]) -> str:
+    """Check that there is a domain of that name.
+
+    Parameters
+    ----------
+    name : str
+        What somebody wrote.
+    known : collection of str
+        The domains there are.
+
+    Returns
+    -------
+    str
+        The same name.
+
+    Raises
+    ------
+    ConfigError
+        If it is unknown.
+
+    Examples
+    --------
+    >>> check_domain("zeiss", ["nikon", "zeiss"])
+    'zeiss'
+    """
+    if name not in known:
+        hint = did_you_mean(name, known) or "Name one of these."
+        raise ConfigError(f"domain must be one of {sorted(known)}, got {name!r}. {hint}")
+    return name
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import CellTrackingConfig, dump_config
 from biostyle.devices import resolve_device
+from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.pipelines.race import race, score_race
 from biostyle.stages.prepare import prepare
 from biostyle.stages.report import DomainDirectories, report
@@ -86,6 +87,7 @@ def run(
         name: _judge(config, name, prepared_a, prepared_b, segmenter, out, options)
         for name, prepared_b in prepared.items()
     }
+    set_earlier_report_aside(out / "report", directories, options)
     return report(
         directories,
         out / "report",

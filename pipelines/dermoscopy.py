@@ -13,6 +13,7 @@ from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import DermoscopyConfig, dump_config
 from biostyle.data.prepared import load_prepared
 from biostyle.devices import resolve_device
+from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.pipelines.race import race, score_race
 from biostyle.stages.prepare_photographs import prepare_photographs
 from biostyle.stages.report import DomainDirectories, report
@@ -99,6 +100,7 @@ def run(config: DermoscopyConfig, data_root: Path, out: Path, *, command: str, o
     for name in config.domains_b():
         prepared_b = prepare(name, prepared_a)
         directories[name] = _judge(config, name, prepared_a, prepared_b, segmenter, out, options)
+    set_earlier_report_aside(out / "report", directories, options)
     return report(
         directories,
         out / "report",

@@ -15,7 +15,7 @@ from typing import Literal, Self, TypeAlias, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from biostyle.artifacts import BuildOptions, claim_run_directory
-from biostyle.config import LARGEST_SEED, check_domain, dump_config
+from biostyle.config import LARGEST_SEED, dump_config
 from biostyle.data.degradation import DEFECTS, Defect
 from biostyle.data.enhancement import EnhancementSettings
 from biostyle.data.group_split import GroupSplitSettings
@@ -23,6 +23,7 @@ from biostyle.data.prepare_fundus import FundusSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
+from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.stages.choose_stylizer import choose_stylizer
 from biostyle.stages.judge_photographs import judge_photographs
 from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus
@@ -36,6 +37,7 @@ from biostyle.training.classifier import ClassifierSettings
 from biostyle.training.cyclegan import StylizerSettings
 from biostyle.training.restoration import RestorationSettings
 from biostyle.training.segmenter import SegmenterSettings
+from biostyle.validation import check_domain
 
 MIXED = "mixed"
 Kind: TypeAlias = Literal["mixed", "illumination", "blur", "spots"]
@@ -219,6 +221,7 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
         kind: _race(config, judges, kind, path, makers, clean_judged, clean_after, out, options)
         for kind, path in prepared.items()
     }
+    set_earlier_report_aside(out / "report", domains, options)
     return report_quality(
         domains, out / "report", clean=clean_judged, quality=judges.quality, grader=judges.grader,
         title=config.title, n_panels=config.n_panels, config=config.model_dump(mode="json"),

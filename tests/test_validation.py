@@ -1,7 +1,8 @@
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from biostyle.validation import did_you_mean, explain
+from biostyle.errors import ConfigError
+from biostyle.validation import check_domain, did_you_mean, explain
 
 
 class Inner(BaseModel):
@@ -74,3 +75,13 @@ def test_explains_the_first_problem_in_one_line(table: dict[str, object], expect
 def test_suggests_nothing_where_nothing_is_close() -> None:
     assert did_you_mean("banana", ["n_steps", "seed"]) == ""
     assert did_you_mean("SEDE", ["n_steps", "Seed"]) == "Did you mean 'Seed'?"
+
+
+def test_a_domain_is_known_or_named_with_those_there_are() -> None:
+    assert check_domain("zeiss", {"zeiss": 1, "nikon": 2}) == "zeiss"
+    with pytest.raises(
+        ConfigError, match=r"one of \['nikon', 'zeiss'\], got 'zeis'\. Did you mean 'zeiss'\?"
+    ):
+        check_domain("zeis", ("zeiss", "nikon"))
+    with pytest.raises(ConfigError, match=r"got 'qq'\. Name one of these\."):
+        check_domain("qq", ["nikon"])
