@@ -1,4 +1,4 @@
-"""The verb ``report``: before and after translation, for anybody's predictions."""
+"""The verb ``report``: before and after adaptation, for anybody's predictions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PACKAGES = ("biostyle", "numpy", "pandas", "scikit-image")
 @click.option(
     "--reference", type=click.Choice(["gold", "silver"]), help="Truth to take where a folder holds both."
 )
-@click.option("--title", default="Before and after translation", show_default=True, help="Heading.")
+@click.option("--title", default="Before and after adaptation", show_default=True, help="Heading.")
 @click.option("--name", default="images", show_default=True, help="What to call the images.")
 @click.option(
     "--block-length", default=5, show_default=True, type=click.IntRange(1),

@@ -9,18 +9,18 @@ from biostyle.reporting.document import AFTER, BEFORE
 from biostyle.reporting.tables import format_interval, format_score, format_signed, row_title
 
 EFFECTS = {
-    "better": "Better after translation",
-    "worse": "Worse after translation",
+    "better": "Better after adaptation",
+    "worse": "Worse after adaptation",
     "unclear": "No clear change",
     "unknown": "Cannot be judged",
     "rejected": "Worse, and not used",
     "caution": "No better than a trivial mask",
-    "untranslated": "Not translated",
+    "unadapted": "Not adapted",
 }
 
 
 def effect(domain: Mapping[str, Any]) -> str:
-    """Say what translation did to one domain, as far as the paired interval allows.
+    """Say what adaptation did to one domain, as far as the paired interval allows.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def effect(domain: Mapping[str, Any]) -> str:
     -------
     str
         ``"better"`` if the 95 % interval of the paired difference in F lies above 0, ``"worse"`` if below,
-        ``"unclear"`` if it holds 0, ``"unknown"`` if there is none, ``"untranslated"`` without an after or where the
+        ``"unclear"`` if it holds 0, ``"unknown"`` if there is none, ``"unadapted"`` without an after or where the
         choice was to leave the frames as they are.
 
     Examples
@@ -40,7 +40,7 @@ def effect(domain: Mapping[str, Any]) -> str:
     'worse'
     """
     if "difference" not in domain or domain.get("chosen") == BEFORE:
-        return "untranslated"
+        return "unadapted"
     low, high = domain["difference"]["ci95"]
     if low is None or high is None:
         return "unknown"
@@ -48,7 +48,7 @@ def effect(domain: Mapping[str, Any]) -> str:
 
 
 def headline(summary: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """Say in one sentence where translation helped and where it hurt.
+    """Say in one sentence where adaptation helped and where it hurt.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def headline(summary: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         One sentence.
     """
     effects = {name: effect(domain) for name, domain in summary["domains"].items()}
-    translated = [name for name, found in effects.items() if found != "untranslated"]
-    if not translated:
-        return "Nothing was translated; these are the scores as they are."
+    adapted = [name for name, found in effects.items() if found != "unadapted"]
+    if not adapted:
+        return "Nothing was adapted; these are the scores as they are."
     clauses = []
     for kind, verb in (
         ("better", "helped"),
@@ -73,10 +73,10 @@ def headline(summary: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         ("unclear", "made no clear difference"),
         ("unknown", "could not be judged"),
     ):
-        names = [titles[name] for name in translated if effects[name] == kind]
+        names = [titles[name] for name in adapted if effects[name] == kind]
         if names:
             clauses.append(f"{verb} in {_listed(names)}")
-    return f"Translation {_listed(clauses)}."
+    return f"Adaptation {_listed(clauses)}."
 
 
 def findings(summary: Mapping[str, Any], titles: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -97,7 +97,7 @@ def findings(summary: Mapping[str, Any], titles: Mapping[str, str]) -> list[tupl
     found = []
     for name, domain in summary["domains"].items():
         kind = effect(domain)
-        if kind != "untranslated":
+        if kind != "unadapted":
             difference = domain["difference"]
             found.append(
                 (
@@ -115,7 +115,7 @@ def findings(summary: Mapping[str, Any], titles: Mapping[str, str]) -> list[tupl
 
 
 def _rejected(summary: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
-    """Name the candidates that were not chosen and are clearly worse than no translation."""
+    """Name the candidates that were not chosen and are clearly worse than no adaptation."""
     for name, domain in summary["domains"].items():
         for candidate, row in domain.get("candidates", {}).items():
             high = row.get("difference", {"ci95": [None, None]})["ci95"][1]

@@ -26,7 +26,7 @@ FILES = (HTML, MARKDOWN, SCORES, SUMMARY)
 
 _TEMPLATES = ("index.html.j2", "report.md.j2", "style.css")
 _MARKS = {
-    "better": "▲", "worse": "▼", "unclear": "◆", "unknown": "?", "rejected": "▽", "caution": "!", "untranslated": "○",
+    "better": "▲", "worse": "▼", "unclear": "◆", "unknown": "?", "rejected": "▽", "caution": "!", "unadapted": "○",
 }  # fmt: skip
 _LEGEND = (
     (figures.TRUE_POSITIVE, "true positive (TP)"),
@@ -174,7 +174,7 @@ def _tiles(panel: Panel, domain: DomainResult) -> list[dict[str, Any]]:
         if pred is not None:
             score = tables.format_score(_image_score(domain, name, panel.image_id))
             pixels = figures.overlay(panel.image, pred, panel.truth)
-            alt = f"prediction {name} translation against the truth, F {score}"
+            alt = f"prediction {name} adaptation against the truth, F {score}"
             tiles.append(tile(tables.row_title(name), pixels, alt, f"F {score}"))
     truth = figures.overlay(panel.image, panel.truth, panel.truth)
     return [*tiles, tile("Truth", truth, "reference mask, in yellow")]

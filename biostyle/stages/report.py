@@ -43,7 +43,7 @@ class DomainDirectories:
     scores : Path
         Its score tables.
     before : Path
-        Predictions without translation.
+        Predictions without adaptation.
     after : Path or None
         Predictions of the chosen candidate; none for domain A.
     training : Path or None

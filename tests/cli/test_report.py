@@ -47,7 +47,7 @@ def test_folders_in_report_out(folders: Path) -> None:
     result = invoke(folders, *images, "--name", "mine", "--title", "My masks", "--n-panels", "2")
     assert result.exit_code == 0, result.output
     assert str(folders / "report" / "index.html") in result.output
-    assert "Worse after translation. mine: mean F 0.900 before, 0.600 after" in result.output.replace(
+    assert "Worse after adaptation. mine: mean F 0.900 before, 0.600 after" in result.output.replace(
         "\n", " "
     )
     summary = json.loads((folders / "report" / "summary.json").read_text(encoding="utf-8"))

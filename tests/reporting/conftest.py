@@ -29,7 +29,7 @@ def panel(image_id: str = "01_t000") -> Panel:
 
 @pytest.fixture
 def domain_b() -> DomainResult:
-    """A domain that translation made worse."""
+    """A domain that adaptation made worse."""
     return DomainResult(
         name="zeiss",
         title="ZEISS",
@@ -52,7 +52,7 @@ def domain_b() -> DomainResult:
 
 @pytest.fixture
 def report(domain_b: DomainResult) -> Report:
-    """A report on A, which is not translated, and on B."""
+    """A report on A, which is not adapted, and on B."""
     domain_a = replace(
         domain_b,
         name="nikon",

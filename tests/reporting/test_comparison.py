@@ -13,7 +13,7 @@ from biostyle.reporting.comparison import compare_runs, comparison_markdown
 
 
 def summary(after: float | None, chosen: str = "matching") -> dict[str, Any]:
-    """A run's summary with two domains, of which the second was translated."""
+    """A run's summary with two domains, of which the second was adapted to."""
 
     def row(f_score: float | None) -> dict[str, Any]:
         return {"f_score": f_score, "ci95": [None, None]}

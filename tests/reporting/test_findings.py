@@ -19,9 +19,9 @@ def _swapped(domain: DomainResult) -> DomainResult:
     return replace(domain, tables={**domain.tables, "before": after, "after": before})
 
 
-def test_headline_says_where_translation_hurt(report: Report) -> None:
+def test_headline_says_where_adaptation_hurt(report: Report) -> None:
     summary = tables.summarise_report(report)
-    assert findings.headline(summary, TITLES) == "Translation hurt in ZEISS."
+    assert findings.headline(summary, TITLES) == "Adaptation hurt in ZEISS."
     kind, text = findings.findings(summary, TITLES)[0]
     assert kind == "worse"
     assert text.startswith(
@@ -29,9 +29,9 @@ def test_headline_says_where_translation_hurt(report: Report) -> None:
     )
 
 
-def test_headline_says_where_translation_helped(report: Report, domain_b: DomainResult) -> None:
+def test_headline_says_where_adaptation_helped(report: Report, domain_b: DomainResult) -> None:
     summary = tables.summarise_report(_with_domain(report, _swapped(domain_b)))
-    assert findings.headline(summary, TITLES) == "Translation helped in ZEISS."
+    assert findings.headline(summary, TITLES) == "Adaptation helped in ZEISS."
     assert findings.effect(summary["domains"]["zeiss"]) == "better"
 
 
@@ -42,12 +42,12 @@ def test_headline_does_not_claim_what_the_interval_does_not_hold(
     mixed = before.assign(f_score=before["f_score"] + np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1]))
     domain = replace(domain_b, tables={"before": before, "after": mixed})
     summary = tables.summarise_report(_with_domain(report, domain))
-    assert findings.headline(summary, TITLES) == "Translation made no clear difference in ZEISS."
+    assert findings.headline(summary, TITLES) == "Adaptation made no clear difference in ZEISS."
 
 
-def test_headline_without_translation(report: Report) -> None:
+def test_headline_without_adaptation(report: Report) -> None:
     summary = tables.summarise_report(_with_domain(report, report.domains[0]))
-    assert findings.headline(summary, TITLES).startswith("Nothing was translated")
+    assert findings.headline(summary, TITLES).startswith("Nothing was adapted")
     assert findings.findings(summary, TITLES) == []
 
 
@@ -58,9 +58,9 @@ def test_a_trivial_mask_that_scores_as_well_is_named(report: Report) -> None:
     assert cautions == ["ZEISS: after scores 0.369, the trivial mask “All foreground” 0.876."]
 
 
-def test_a_domain_left_as_it_is_counts_as_untranslated() -> None:
+def test_a_domain_left_as_it_is_counts_as_unadapted() -> None:
     domain = {"difference": {"value": 0.0, "ci95": [0.0, 0.0], "n": 9}, "chosen": "before"}
-    assert findings.effect(domain) == "untranslated"
+    assert findings.effect(domain) == "unadapted"
     assert findings.effect({**domain, "chosen": "matching"}) == "unclear"
 
 
@@ -75,7 +75,7 @@ def test_a_candidate_that_would_have_hurt_is_named(report: Report, domain_b: Dom
     domain = replace(domain_b, tables={"before": before, "after": before, "cyclegan": hurt}, choice=choice)
     summary = tables.summarise_report(_with_domain(report, domain))
     assert summary["domains"]["zeiss"]["candidates"]["cyclegan"]["difference"]["ci95"][1] < 0
-    assert findings.headline(summary, TITLES).startswith("Nothing was translated")
+    assert findings.headline(summary, TITLES).startswith("Nothing was adapted")
     assert ("rejected", "ZEISS: CycleGAN would have given 0.369 instead of 0.787.") in findings.findings(
         summary, TITLES
     )

@@ -103,8 +103,8 @@ def test_page_is_accessible(report: Report, tmp_path: Path) -> None:
 
 def test_page_shows_this_run_beside_the_published_numbers(report: Report, tmp_path: Path) -> None:
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
-    assert "Translation hurt in ZEISS." in text
-    assert "Worse after translation" in text
+    assert "Adaptation hurt in ZEISS." in text
+    assert "Worse after adaptation" in text
     assert "Before, published" in text
     assert "0.247" in text
     assert "Scored 6 of 84 frames against the gold reference." in text
@@ -117,7 +117,7 @@ def test_page_shows_this_run_beside_the_published_numbers(report: Report, tmp_pa
 def test_markdown_has_the_same_numbers_in_whole_tables(report: Report, tmp_path: Path) -> None:
     write_report(report, tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "**Translation hurt in ZEISS.**" in text
+    assert "**Adaptation hurt in ZEISS.**" in text
     assert "| After, published | – | 0.247 |" in text
     check_tables(text)
 

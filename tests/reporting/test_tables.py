@@ -57,7 +57,7 @@ def test_undefined_scores_become_null(report: Report, domain_b: DomainResult) ->
     assert zeiss["before"]["n_undefined"] == 1
     assert zeiss["difference"] == {"value": None, "ci95": [None, None], "n": 0}
     assert findings.effect(zeiss) == "unknown"
-    assert findings.headline(summary, {"zeiss": "ZEISS"}) == "Translation could not be judged in ZEISS."
+    assert findings.headline(summary, {"zeiss": "ZEISS"}) == "Adaptation could not be judged in ZEISS."
 
 
 def test_other_rows_are_kept_as_candidates(report: Report, domain_b: DomainResult) -> None:
