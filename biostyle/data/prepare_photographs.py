@@ -4,14 +4,19 @@ The layout is that of :mod:`biostyle.data.prepare`: ``images/<frame_id>.tif`` ar
 on the lesion and 0 elsewhere, a lesion is a sequence of ``frames.csv``, and ``domain.json`` also lists the duplicates.
 
 Photographs with the same pixels are of one lesion, whatever their names. One that is in the other domain as well
-goes to the part it has there, so that nothing that was learned from is ever scored.
+goes to the part it has there, so that nothing that was learned from is ever scored. Photographs with one id from two
+collections of one layout are of one lesion as well; where pixels and mask are the same too, the later one is left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from filecmp import cmp
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +30,7 @@ from biostyle.io.integrity import sha256
 from biostyle.io.labels import write_labels
 from biostyle.io.photographs import read_binary_mask, read_photograph, write_photograph
 
+_Row: TypeAlias = dict[str, str | int]
 _FOLDER = "photographs"  # what they are known by across domains; their ids name the source
 
 
@@ -79,21 +85,25 @@ def collect_photographs(
     Returns
     -------
     list of Photograph
-        In the order of the collections, then of the names.
+        In the order of the collections, then of the names. One whose id an earlier collection has taken gets its
+        folder into its id, and the lesion of its namesake; all others are called as if their collection were alone.
 
     Raises
     ------
     ImageError
         If a folder is missing or holds no photograph.
     PairingError
-        If photographs and masks do not belong together, or two photographs have the same id.
+        If photographs and masks do not belong together, or a photograph is there twice.
     """
     found: dict[str, Photograph] = {}
     for source in settings.folders:
         for photograph in list_photographs(
             Path(data_root) / source.folder, source.reader, needs_masks=needs_masks
         ):
-            other = found.setdefault(photograph.frame_id, photograph)
+            taken = found.get(photograph.frame_id.casefold())
+            if taken and taken.image != photograph.image:
+                photograph = _rename(photograph, source, taken)
+            other = found.setdefault(photograph.frame_id.casefold(), photograph)
             if other is not photograph:
                 raise PairingError(
                     f"each photograph must be there once, got {photograph.frame_id} from {other.image} and "
@@ -136,15 +146,16 @@ def prepare_photographs(
     MaskError
         If a mask cannot be used.
     PairingError
-        If photographs and masks do not belong together, or two photographs have the same id.
+        If photographs and masks do not belong together, or a photograph is there twice.
     SplitError
         If a part would be empty.
     OutputError
         If the directory cannot be written.
     """
     out = Path(out)
-    photographs = collect_photographs(data_root, settings, needs_masks=needs_masks)
-    rows = [_write_photograph(photograph, out) for photograph in photographs]
+    listed = collect_photographs(data_root, settings, needs_masks=needs_masks)
+    rows, repeats = _write_photographs(listed, out)
+    photographs = [photograph for photograph in listed if photograph.frame_id not in repeats]
     digests = [sha256(out / str(row["image"])) for row in rows]
     elsewhere: dict[str, list[PreparedFrame]] = defaultdict(list)
     for frame in beside.rows if beside else ():
@@ -171,10 +182,50 @@ def prepare_photographs(
             if digest in elsewhere
         },
     }
-    write_tables(out, rows, summary)
+    write_tables(out, rows, summary | ({"repeats": repeats} if repeats else {}))
 
 
-def _write_photograph(photograph: Photograph, out: Path) -> dict[str, str | int]:
+def _rename(photograph: Photograph, source: PhotographFolder, taken: Photograph) -> Photograph:
+    """Tell a photograph from one of the same id in an earlier collection; it shows the same lesion."""
+    name = photograph.frame_id.removeprefix(f"{source.reader}_")
+    folder = re.sub(r"[^A-Za-z0-9._-]+", "-", source.folder).strip("-")
+    return replace(
+        photograph,
+        frame_id=f"{source.reader}_{folder}_{name}",
+        group=taken.group,
+        namesake=taken.frame_id,
+    )
+
+
+def _write_photographs(photographs: Sequence[Photograph], out: Path) -> tuple[list[_Row], dict[str, str]]:
+    """Write photographs but those that only repeat a namesake; return rows, and ids left out with those they repeat."""
+    rows: list[_Row] = []
+    repeats: dict[str, str] = {}
+    namesakes: dict[str, list[_Row]] = defaultdict(list)
+    for photograph in photographs:
+        row = _write_photograph(photograph, out)
+        others = namesakes[photograph.namesake or photograph.frame_id]
+        repeated = next((other for other in others if _says_nothing_new(row, other, out)), None)
+        if repeated is None:
+            others.append(row)
+            rows.append(row)
+        else:
+            repeats[photograph.frame_id] = str(repeated["frame_id"])
+            for name in filter(None, (row["image"], row["gold"])):
+                (out / str(name)).unlink()
+    return rows, repeats
+
+
+def _says_nothing_new(row: _Row, other: _Row, out: Path) -> bool:
+    """Whether the pixels are the same, and the mask too, unless there is none."""
+
+    def same(column: str) -> bool:
+        return bool(other[column]) and cmp(out / str(row[column]), out / str(other[column]), shallow=False)
+
+    return same("image") and (not row["gold"] or same("gold"))
+
+
+def _write_photograph(photograph: Photograph, out: Path) -> _Row:
     """Check and copy one photograph with its mask; return its row, whose part is not known yet."""
     image = read_photograph(photograph.image)
     height, width = image.shape[:2]
@@ -210,7 +261,7 @@ def _assign_parts(
     }
 
 
-def _summarise(rows: list[dict[str, str | int]], title: str) -> dict[str, object]:
+def _summarise(rows: list[_Row], title: str) -> dict[str, object]:
     """Count what ``domain.json`` says about every domain."""
     parts = [row["split"] for row in rows]
     return {

@@ -226,11 +226,79 @@ def test_photographs_without_masks_are_listed(plain: Path, tmp_path: Path) -> No
     assert domain.with_truth("test") == []
 
 
-def test_an_id_in_two_folders_is_refused(plain: Path) -> None:
-    put(plain.parent / "again", "3.jpg", PIXELS)
-    twice = settings(("folder", "plain"), ("folder", "again"))
-    with pytest.raises(PairingError, match=r"got folder_3 from .*3\.png and .*3\.jpg"):
-        collect_photographs(plain.parent, twice, needs_masks=False)
+@pytest.fixture
+def twice(plain: Path) -> PhotographDomainSettings:
+    """The ten photographs again: 0 to 2 as they are, 3 with another mask, 4 without one; 5 to 9 are others."""
+    again = plain.parent / "years" / "2017 again"
+    for number in range(10):
+        pixels = np.asarray(Image.open(plain / f"{number}.png"))
+        put(again, f"{number}.PNG", pixels if number < 5 else 255 - pixels)
+        if number != 4:
+            put(again, f"{number}_mask.png", 255 - MASK if number == 3 else MASK)
+    return settings(("folder", "plain"), ("folder", "years/2017 again"))
+
+
+def test_an_id_that_is_taken_gets_its_folder_and_keeps_the_lesion(
+    plain: Path, twice: PhotographDomainSettings
+) -> None:
+    found = collect_photographs(plain.parent, twice, needs_masks=False)
+    assert found[:10] == collect_photographs(plain.parent, PLAIN, needs_masks=True)
+    assert [photograph.frame_id for photograph in found[10:12]] == [
+        "folder_years-2017-again_0", "folder_years-2017-again_1"
+    ]  # fmt: skip
+    assert [photograph.namesake for photograph in found[10:]] == [f"folder_{number}" for number in range(10)]
+    assert [photograph.group for photograph in found[10:]] == [photograph.group for photograph in found[:10]]
+
+
+def test_ids_that_nobody_has_taken_do_not_change(plain: Path) -> None:
+    put(plain.parent / "more", "3.png", PIXELS)
+    put(plain.parent / "more", "x.png", PIXELS)
+    found = collect_photographs(
+        plain.parent, settings(("folder", "plain"), ("folder", "more")), needs_masks=False
+    )
+    assert [photograph.frame_id for photograph in found[10:]] == ["folder_more_3", "folder_x"]
+
+
+def test_what_is_delivered_twice_is_taken_once(
+    plain: Path, twice: PhotographDomainSettings, tmp_path: Path
+) -> None:
+    alone = prepared(plain.parent, PLAIN, tmp_path / "alone")
+    both = prepared(plain.parent, twice, tmp_path / "both", masks=False)
+    again = "folder_years-2017-again_{}".format
+    assert summary(both)["repeats"] == {again(number): f"folder_{number}" for number in (0, 1, 2, 4)}
+    assert "repeats" not in summary(alone)
+    assert [row.frame_id for row in both.rows[10:]] == [again(number) for number in (3, 5, 6, 7, 8, 9)]
+    assert summary(both)["duplicates"] == [["folder_3", again(3)]]  # one photograph, two annotations
+    assert sorted(path.stem for path in (tmp_path / "both" / "gold").iterdir()) == sorted(
+        row.frame_id for row in both.rows
+    )
+    assert sorted(path.stem for path in (tmp_path / "both" / "images").iterdir()) == sorted(
+        row.frame_id for row in both.rows
+    )
+    for row, same in zip(both.rows, alone.rows, strict=False):  # the first collection is where it was
+        assert (row.frame_id, row.sequence, row.split) == (same.frame_id, same.sequence, same.split)
+    for row in both.rows[10:]:
+        assert row.split == parts(alone)[f"folder_{row.frame_id[-1]}"]
+        assert row.number == 1
+
+
+def test_photographs_of_two_years_of_one_archive_can_be_put_together(tmp_path: Path) -> None:
+    for year in (2016, 2017):
+        for name, content in _contents("isic").items():
+            path = tmp_path / f"ISIC-{year}-task1" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    archive = settings(("isic", "ISIC-2016-task1"), ("isic", "ISIC-2017-task1"))
+    domain = prepared(tmp_path, archive, tmp_path / "out")
+    assert [row.frame_id for row in domain.rows] == [f"isic_ISIC_000000{n}" for n in range(1, 10)]
+    assert summary(domain)["repeats"]["isic_ISIC-2017-task1_ISIC_0000001"] == "isic_ISIC_0000001"
+
+
+@pytest.mark.parametrize("folders", [("plain", "plain"), (".", "plain")])
+def test_a_file_that_is_read_twice_is_refused(plain: Path, folders: tuple[str, ...]) -> None:
+    overlapping = settings(*(("folder", folder) for folder in folders))
+    with pytest.raises(PairingError, match=r"once, got folder_0 from (.*0\.png) and \1\. Leave out one"):
+        collect_photographs(plain.parent, overlapping, needs_masks=False)
 
 
 def test_an_empty_part_is_refused(plain: Path, tmp_path: Path) -> None:

@@ -48,12 +48,15 @@ class Photograph:
         The photograph's file.
     mask : Path or None
         The file of its lesion's mask, if there is one.
+    namesake : str or None
+        The id it would have, where a photograph of another collection has it already.
     """
 
     frame_id: str
     group: str
     image: Path
     mask: Path | None
+    namesake: str | None = None
 
 
 @dataclass(frozen=True)
