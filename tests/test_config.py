@@ -291,5 +291,5 @@ def test_of_the_fundus_pipeline_mixed_is_always_kept_and_first() -> None:
     assert fundus.restrict_to(["mixed"]).kinds == ("mixed",)
     with pytest.raises(ConfigError, match=r"must name mixed, .* comes first, got \['blur'\]\. Add it"):
         fundus.restrict_to(["blur"])
-    with pytest.raises(ConfigError, match=r"must be one of \[.*\], got 'blurr'\. Did you mean 'blur'\?"):
-        fundus.restrict_to(["mixed", "blurr"])
+    with pytest.raises(ConfigError, match=r"must be one of \[.*\], got 'spot'\. Did you mean 'spots'\?"):
+        fundus.restrict_to(["mixed", "spot"])
