@@ -14,8 +14,8 @@ from typing import Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from biostyle.artifacts import BuildOptions, claim_run_directory
-from biostyle.config import LARGEST_SEED, dump_config
+from biostyle.artifacts import BuildOptions, claim_run_directory, read_record
+from biostyle.config import LARGEST_SEED, dump_config, load_config
 from biostyle.data.degradation import DEFECTS, Defect
 from biostyle.data.enhancement import EnhancementSettings
 from biostyle.data.group_split import GroupSplitSettings
@@ -24,7 +24,8 @@ from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
 from biostyle.pipelines.earlier_report import set_earlier_report_aside
-from biostyle.stages.choose_stylizer import choose_stylizer
+from biostyle.selection import IDENTITY
+from biostyle.stages.choose_stylizer import choose_stylizer, read_choice
 from biostyle.stages.judge_photographs import judge_photographs
 from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus
 from biostyle.stages.report_quality import QualityDirectories, report_quality
@@ -227,6 +228,61 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
         title=config.title, n_panels=config.n_panels, config=config.model_dump(mode="json"),
         command=command, options=options,
     )  # fmt: skip
+
+
+def find_stylizer(run: Path, candidate: str | None = None) -> Path | EnhancementSettings:
+    """Find what to translate anybody's photographs with in a finished run.
+
+    Parameters
+    ----------
+    run : Path
+        A run's directory.
+    candidate : str or None
+        ``matching``, ``restored``, ``agnostic``, or the defect whose specific stylizer is wanted; the one that was chosen for
+        all defects mixed by default.
+
+    Returns
+    -------
+    Path or EnhancementSettings
+        Candidate directory, or how to enhance without one.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such candidate, or none was chosen.
+    DataError
+        If the run is not finished.
+    """
+    if not (run / "config.toml").is_file():
+        raise ConfigError(
+            f"run must be the directory of a fundus run, got one without config.toml ({run}). "
+            "Make one with `biostyle run fundus --out DIR`."
+        )
+    config = load_config(run / "config.toml", [], FundusConfig)
+    makers: dict[str, Path | EnhancementSettings] = {
+        "matching": config.matching,
+        "restored": run / "restorer",
+        "agnostic": run / "stylizers" / MIXED,
+        **{kind: run / "stylizers" / kind for kind in config.kinds[1:]},
+    }
+    if candidate is None:
+        chosen = run / "choices" / MIXED
+        read_record(chosen)
+        choice = read_choice(chosen)
+        candidate = str(choice["chosen"])
+        if candidate == IDENTITY:
+            raise ConfigError(
+                f"candidate must be named where the run's verdict is {choice['verdict']!r}, got none ({run}). "
+                f"Leave the photographs as they are, or choose among {', '.join(makers)}."
+            )
+    if candidate not in makers:
+        raise ConfigError(
+            f"candidate must be one of {', '.join(makers)}, got {candidate!r} ({run}). Name one of these."
+        )
+    found = makers[candidate]
+    if isinstance(found, Path):
+        read_record(found)
+    return found
 
 
 def _train_judges(config: FundusConfig, clean: Path, out: Path, options: BuildOptions) -> _Judges:

@@ -20,7 +20,7 @@ from biostyle.cli.demo import demo
 from biostyle.cli.export import export
 from biostyle.cli.inspect import inspect
 from biostyle.cli.process import preview, segment, stylize
-from biostyle.cli.quality import quality, quality_report
+from biostyle.cli.quality import enhance, quality, quality_report
 from biostyle.cli.report import report
 from biostyle.cli.run import run
 from biostyle.cli.score import score
@@ -38,7 +38,7 @@ from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
     demo, run, adapt, preview, stylize, segment, export, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain,
-    select, predict, score, report, compare, inspect, quality, quality_report,
+    select, predict, score, report, compare, inspect, quality, quality_report, enhance,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The verbs ``quality`` and ``quality-report``: a trained classifier of quality on anybody's fundus photographs."""
+"""The verbs ``quality``, ``quality-report`` and ``enhance``: a finished fundus run on anybody's photographs."""
 
 from __future__ import annotations
 
@@ -62,6 +62,44 @@ def quality_report(before: Path, after: Path, model: Path, out: Path, device: st
             before, after, model, out, device=device, command=command_line(), options=options
         )
     print_quality(report, as_json)
+
+
+@click.command()
+@click.argument("images", type=_DIRECTORY)
+@click.option("--run", type=_DIRECTORY, required=True, help="Finished run: OUT of `biostyle run fundus`.")
+@click.option("-o", "--out", type=_DIRECTORY, required=True, help="Folder for the results, new or empty.")
+@click.option(
+    "--candidate",
+    help="matching, restored, agnostic, or a defect for its specific stylizer. Default: the one the run chose.",
+)
+@click.option("--good-too", is_flag=True, help="Translate good photographs as well, instead of copying them.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+def enhance(images: Path, run: Path, out: Path, candidate: str | None, good_too: bool, device: str) -> None:
+    """Make poor fundus photographs, a file or a folder of them, look like good ones.
+
+    Photographs keep their size; good ones are copied. OUT/quality.csv says what became of each. Exit status 3: some
+    photographs could not be read or show no fundus; the others were written.
+    """
+    from biostyle.errors import DataError
+    from biostyle.pipelines.fundus import find_stylizer
+    from biostyle.stages.enhance_files import TABLE, enhance_files
+
+    with ScreenProgress(out).shown() as progress:
+        table = enhance_files(
+            images, out, find_stylizer(run, candidate), run / "quality",
+            good_too=good_too, device=device, progress=progress,
+        )  # fmt: skip
+    failed = table[table["problem"].notna()]
+    for problem in failed["problem"]:
+        click.echo(problem, err=True)
+    poor = table[table["quality"] != "good"].dropna(subset="written")
+    better = int((poor["quality_after"] == "good").sum())
+    click.echo(
+        f"Photographs: {len(table)}; not good: {len(poor)}, of which the classifier calls {better} good now"
+    )
+    click.echo(f"Table: {out / TABLE}")
+    if len(failed):
+        raise SystemExit(DataError.exit_code)
 
 
 def print_quality(report: Path, as_json: bool) -> None:

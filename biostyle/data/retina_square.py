@@ -85,13 +85,15 @@ def square_inside(fov: FieldOfView, size_px: int) -> NDArray:
     return _resize(_cut(fov.inside(), fov, 0).astype(np.uint8), size_px, order=0).astype(bool)
 
 
-def restore_photograph(square: NDArray, fov: FieldOfView, original: NDArray) -> NDArray:
-    """Put a changed square back into its photograph.
+def restore_photograph(square: NDArray, before: NDArray, fov: FieldOfView, original: NDArray) -> NDArray:
+    """Put what changed in a square back into its photograph.
+
+    The *change* is enlarged and added, so that detail which the square was too small to hold stays.
 
     Parameters
     ----------
-    square : ndarray of uint8, shape (S, S, 3)
-        The square, at any size.
+    square, before : ndarray of uint8, shape (S, S, 3)
+        The square, at any size, after and before it was changed.
     fov : FieldOfView
         The circle it was cropped by.
     original : ndarray of uint8, shape (H, W, 3)
@@ -100,11 +102,11 @@ def restore_photograph(square: NDArray, fov: FieldOfView, original: NDArray) -> 
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
-        On the photograph's own grid.
+        On the photograph's own grid; the photograph itself where nothing changed.
     """
-    resized = _resize(square.astype(np.float32), fov.box[2], order=1)
-    placed = _place(np.clip(np.rint(resized), 0, 255).astype(np.uint8), fov, 0)
-    return np.where(fov.inside()[..., None], placed, original)
+    change = _resize(square.astype(np.float32) - before, fov.box[2], order=1)
+    changed = np.clip(np.rint(original + _place(change, fov, 0)), 0, 255).astype(np.uint8)
+    return np.where(fov.inside()[..., None], changed, original)
 
 
 def restore_mask(square: NDArray, fov: FieldOfView) -> NDArray:

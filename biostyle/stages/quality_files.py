@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, versions
-from biostyle.checkpoints import load_model
 from biostyle.data.degradation import QUALITIES
 from biostyle.data.field_of_view import FieldOfView, find_field_of_view
 from biostyle.data.prepared import spread
-from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.retina_square import crop_photograph
 from biostyle.data.sources.fundus import list_fundus
 from biostyle.devices import resolve_device
-from biostyle.errors import CheckpointError, ImageError, PairingError
-from biostyle.inference.classification import classify, input_batch, probabilities
+from biostyle.errors import ImageError, PairingError
+from biostyle.inference.classification import probabilities
+from biostyle.inference.quality import QualityClassifier
 from biostyle.io.photographs import read_photograph
-from biostyle.models.classifier import ImageClassifier
 from biostyle.progress import Progress
 from biostyle.reporting.quality import Judged, JudgedDomain, QualityPanel, QualityReport
 from biostyle.reporting.quality_page import write_quality_report
 from biostyle.stages.report import describe_machine
-from biostyle.stages.train_classifier import EVALUATION
 from biostyle.types import NDArray
 
 _N_PANELS = 3
-
-
-class _Classifier(NamedTuple):
-    """A classifier of quality and what it wants to see."""
-
-    network: nn.Module
-    preprocessing: Preprocessing
-    size_px: int
-    evaluation: dict[str, Any]
 
 
 def rate_files(images: Path, model: Path, *, device: str, progress: Progress) -> pd.DataFrame:
@@ -71,14 +56,14 @@ def rate_files(images: Path, model: Path, *, device: str, progress: Progress) ->
     CheckpointError
         If the model is no classifier of quality.
     """
-    classifier = _load(model, device)
-    photographs = [images] if images.is_file() else _files(images)
+    classifier = QualityClassifier(model, resolve_device(device))
+    photographs = photographs_in(images)
     rows: list[dict[str, Any]] = []
     for number, photograph in enumerate(photographs, start=1):
         row: dict[str, Any] = {"image": photograph.name}
         try:
-            square, _ = _square(photograph, classifier.size_px)
-            probs = probabilities(_classified(classifier, [square])[0])[0]
+            square, _ = read_square(photograph, classifier.size_px)
+            probs = classifier.rate(square)
             row |= {"quality": QUALITIES[int(probs.argmax())]}
             row |= {f"p_{name}": float(p) for name, p in zip(QUALITIES, probs, strict=True)}
         except ImageError as error:
@@ -123,13 +108,13 @@ def compare_folders(
     CheckpointError
         If the model is no classifier of quality.
     """
-    pairs, classifier = _pairs(before, after), _load(model, device)
+    pairs, classifier = _pairs(before, after), QualityClassifier(model, resolve_device(device))
 
     def work(partial: Path) -> None:
         squares: dict[str, tuple[NDArray, NDArray]] = {}
         for number, (name, (first, second)) in enumerate(pairs.items(), start=1):
-            square, fov = _square(first, classifier.size_px)
-            squares[name] = square, _square(second, classifier.size_px, fov)[0]
+            square, fov = read_square(first, classifier.size_px)
+            squares[name] = square, read_square(second, classifier.size_px, fov)[0]
             options.progress.update(number, len(pairs), {})
         judged = [_judge(classifier, list(squares), [pair[i] for pair in squares.values()]) for i in (0, 1)]
         domain = JudgedDomain(
@@ -158,29 +143,60 @@ def compare_folders(
     return out
 
 
-def _load(model: Path, device: str) -> _Classifier:
-    """Open a model directory, and refuse what is no classifier of quality."""
-    where = resolve_device(device)
-    network, card = load_model(model)
-    size_px, evaluation = card["training_data"].get("size_px"), model / EVALUATION
-    classes = getattr(network, "arguments", {}).get("n_classes")
-    if not isinstance(network, ImageClassifier) or classes != len(QUALITIES) or not evaluation.is_file():
-        raise CheckpointError(
-            f"model must be a classifier of quality, got {card['architecture']} with {classes} classes ({model}). "
-            "Point at OUT/quality of `biostyle run fundus`."
-        )
-    preprocessing = Preprocessing.model_validate(card["preprocessing"])
-    return _Classifier(network.to(where), preprocessing, size_px, json.loads(evaluation.read_text()))
+def photographs_in(images: Path) -> list[Path]:
+    """List photographs.
+
+    Parameters
+    ----------
+    images : Path
+        A photograph, or a folder of them.
+
+    Returns
+    -------
+    list of Path
+        In natural order.
+
+    Raises
+    ------
+    ImageError
+        If there is none.
+    """
+    return [images] if images.is_file() else [found.image for found in list_fundus(images, "folder")]
 
 
-def _files(folder: Path) -> list[Path]:
-    """Photographs of a folder, in natural order."""
-    return [photograph.image for photograph in list_fundus(folder, "folder")]
+def read_square(path: Path, size_px: int, fov: FieldOfView | None = None) -> tuple[NDArray, FieldOfView]:
+    """Read a photograph and crop it to its retina.
+
+    Parameters
+    ----------
+    path : Path
+        The photograph.
+    size_px : int
+        Side of the square.
+    fov : FieldOfView or None
+        The circle of its partner, taken where both are of the same size; found in the photograph otherwise.
+
+    Returns
+    -------
+    square : ndarray of uint8, shape (size_px, size_px, 3)
+        The retina.
+    fov : FieldOfView
+        Its circle.
+
+    Raises
+    ------
+    ImageError
+        If the photograph cannot be read or shows no fundus.
+    """
+    photograph = read_photograph(path)
+    if fov is None or (fov.height, fov.width) != photograph.shape[:2]:
+        fov = find_field_of_view(photograph, str(path))
+    return crop_photograph(photograph, fov, size_px), fov
 
 
 def _pairs(before: Path, after: Path) -> dict[str, tuple[Path, Path]]:
     """Files of the same name in both folders, in order."""
-    first, second = ({path.stem: path for path in _files(folder)} for folder in (before, after))
+    first, second = ({path.stem: path for path in photographs_in(folder)} for folder in (before, after))
     lonely = sorted(first.keys() ^ second.keys())
     if lonely:
         raise PairingError(
@@ -190,23 +206,9 @@ def _pairs(before: Path, after: Path) -> dict[str, tuple[Path, Path]]:
     return {name: (path, second[name]) for name, path in first.items()}
 
 
-def _square(path: Path, size_px: int, fov: FieldOfView | None = None) -> tuple[NDArray, FieldOfView]:
-    """Crop a photograph, where it is of the same size by the circle of its partner."""
-    photograph = read_photograph(path)
-    if fov is None or (fov.height, fov.width) != photograph.shape[:2]:
-        fov = find_field_of_view(photograph, str(path))
-    return crop_photograph(photograph, fov, size_px), fov
-
-
-def _classified(classifier: _Classifier, squares: list[NDArray]) -> tuple[NDArray, NDArray]:
-    """Class scores and features of squares."""
-    batch: torch.Tensor = input_batch(squares, classifier.preprocessing)
-    return classify(classifier.network, batch)  # type: ignore[arg-type]
-
-
-def _judge(classifier: _Classifier, names: list[str], squares: list[NDArray]) -> Judged:
+def _judge(classifier: QualityClassifier, names: list[str], squares: list[NDArray]) -> Judged:
     """What the classifier sees in each photograph; each counts as a patient of its own."""
-    logits, features = _classified(classifier, squares)
+    logits, features = classifier.classify(squares)
     table = pd.DataFrame(probabilities(logits), columns=[f"p_{name}" for name in QUALITIES]).astype(float)
     table.insert(0, "frame_id", names)
     table.insert(1, "patient", names)

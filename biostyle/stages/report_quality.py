@@ -11,6 +11,7 @@ from typing import Any
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, versions
 from biostyle.data.prepared import load_prepared, spread
+from biostyle.inference.quality import EVALUATION
 from biostyle.io.labels import read_labels
 from biostyle.io.photographs import read_photograph
 from biostyle.reporting.quality import Judged, JudgedDomain, QualityPanel, QualityReport
@@ -20,7 +21,6 @@ from biostyle.stages.choose_stylizer import read_choice
 from biostyle.stages.judge_photographs import VESSELS, read_judged
 from biostyle.stages.report import describe_machine
 from biostyle.stages.stylize_photographs import translated_path
-from biostyle.stages.train_classifier import EVALUATION
 
 
 @dataclass(frozen=True)

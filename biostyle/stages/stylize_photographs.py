@@ -11,7 +11,7 @@ from biostyle.adapted_model import GENERATOR
 from biostyle.artifacts import BuildOptions, build
 from biostyle.checkpoints import load_model
 from biostyle.data.enhancement import EnhancementSettings, enhance
-from biostyle.data.prepare_fundus import FundusFacts, read_fundus_facts
+from biostyle.data.prepare_fundus import read_fundus_facts
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
@@ -86,17 +86,12 @@ def stylize_photographs(
     settings = stylizer.model_dump(mode="json") if isinstance(stylizer, EnhancementSettings) else None
 
     def work(partial: Path) -> None:
-        domain, facts, where = load_prepared(prepared), read_fundus_facts(prepared), resolve_device(device)
-        generator = _Generator(stylizer, where) if isinstance(stylizer, Path) else None
+        domain, facts = load_prepared(prepared), read_fundus_facts(prepared)
+        translate = Stylizer(stylizer, resolve_device(device))
         frames = unseen(domain)
         for number, frame in enumerate(frames, start=1):
-            square, known = domain.read_image(frame), facts[frame.frame_id]
-            translated = square
-            if generator is not None:
-                translated = _within(known, square, generator(square))
-            elif isinstance(stylizer, EnhancementSettings):
-                unit = square.astype(np.float32) / 255
-                translated = _within(known, square, enhance(unit, known.inside(len(square)), stylizer))
+            square = domain.read_image(frame)
+            translated = translate(square, facts[frame.frame_id].inside(len(square)))
             write_photograph(translated_path(partial, frame.frame_id), translated)
             options.progress.update(number, len(frames), {})
 
@@ -104,20 +99,49 @@ def stylize_photographs(
     return out
 
 
-class _Generator:
-    """A trained generator, called with squares."""
+class Stylizer:
+    """A candidate, called with squares.
 
-    def __init__(self, candidate: Path, device: torch.device) -> None:
-        self.model, card = load_model(candidate / GENERATOR)
-        self.model.to(device)
-        self.preprocessing, self.device = Preprocessing.model_validate(card["preprocessing"]), device
+    Parameters
+    ----------
+    candidate : Path, EnhancementSettings or None
+        Candidate directory with a generator ``gen_ba``, or how to enhance without one; None changes nothing.
+    device : device
+        Where to compute.
 
-    def __call__(self, square: NDArray) -> NDArray:
-        """Translate one square; float32 in [0, 1]."""
-        return stylize_frame(self.model, square, self.preprocessing, self.device)
+    Raises
+    ------
+    CheckpointError
+        If the directory holds no generator.
+    """
 
+    def __init__(self, candidate: Path | EnhancementSettings | None, device: torch.device) -> None:
+        self.settings = candidate if isinstance(candidate, EnhancementSettings) else None
+        self.generator, self.device = None, device
+        if isinstance(candidate, Path):
+            model, card = load_model(candidate / GENERATOR)
+            self.generator = model.to(device)
+            self.preprocessing = Preprocessing.model_validate(card["preprocessing"])
 
-def _within(known: FundusFacts, square: NDArray, translated: NDArray) -> NDArray:
-    """Take the translation within the field of view and the photograph outside of it, as uint8."""
-    pixels = np.rint(translated * 255).astype(np.uint8)
-    return np.where(known.inside(len(square))[..., None], pixels, square)
+    def __call__(self, square: NDArray, inside: NDArray) -> NDArray:
+        """Translate one square.
+
+        Parameters
+        ----------
+        square : ndarray of uint8, shape (S, S, 3)
+            A prepared photograph.
+        inside : ndarray of bool, shape (S, S)
+            Its field of view; nothing else changes.
+
+        Returns
+        -------
+        ndarray of uint8, shape (S, S, 3)
+            The translated photograph.
+        """
+        if self.generator is not None:
+            unit = stylize_frame(self.generator, square, self.preprocessing, self.device)
+        elif self.settings is not None:
+            unit = enhance(square.astype(np.float32) / 255, inside, self.settings)
+        else:
+            return square
+        return np.where(inside[..., None], np.rint(unit * 255).astype(np.uint8), square)

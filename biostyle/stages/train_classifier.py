@@ -18,14 +18,13 @@ from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import Part
 from biostyle.devices import resolve_device
 from biostyle.inference.classification import classify, input_batch, probabilities
+from biostyle.inference.quality import EVALUATION
 from biostyle.metrics.calibration import expected_calibration_error, fit_temperature
 from biostyle.metrics.clusters import none_if_undefined
 from biostyle.metrics.grading import N_GRADES, kappa_with_interval
 from biostyle.metrics.quality import confusion_matrix, macro_f_with_interval, noise_floor
 from biostyle.training.classifier import ClassifierSettings, train_classifier
 from biostyle.types import NDArray
-
-EVALUATION = "evaluation.json"
 
 
 class _Labelled(NamedTuple):

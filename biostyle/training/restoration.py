@@ -59,8 +59,8 @@ class RestorationSettings(SessionSettings):
     learning_rate: float = Field(2e-3, gt=0)
     decay_fraction: float = Field(0.7, ge=0, le=1)
     weight_decay: float = Field(1e-4, ge=0)
-    lambda_gradient: float = Field(1.0, ge=0)
-    lambda_structure: float = Field(1.0, ge=0)
+    lambda_gradient: float = Field(5.0, ge=0)
+    lambda_structure: float = Field(2.0, ge=0)
     precision: Precision = "auto"
 
 

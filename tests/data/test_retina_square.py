@@ -43,15 +43,19 @@ def test_a_mask_comes_back_from_another_size() -> None:
     assert (back == mask)[FOV.inside()].mean() > 0.97
 
 
-def test_an_unchanged_square_gives_back_the_photograph() -> None:
-    square = crop_photograph(RETINA.photograph, FOV, FOV.box[2])
-    np.testing.assert_array_equal(restore_photograph(square, FOV, RETINA.photograph), RETINA.photograph)
+@pytest.mark.parametrize("size_px", [64, 96, FOV.box[2]])
+def test_an_unchanged_square_gives_back_the_photograph(size_px: int) -> None:
+    square = crop_photograph(RETINA.photograph, FOV, size_px)
+    restored = restore_photograph(square, square, FOV, RETINA.photograph)
+    np.testing.assert_array_equal(restored, RETINA.photograph)
 
 
-def test_only_the_retina_is_replaced() -> None:
-    restored = restore_photograph(np.full((64, 64, 3), 7, np.uint8), FOV, RETINA.photograph)
-    assert (restored[FOV.inside()] == 7).all()
-    np.testing.assert_array_equal(restored[~FOV.inside()], RETINA.photograph[~FOV.inside()])
+def test_only_the_retina_changes_and_keeps_its_detail() -> None:
+    square = np.full((64, 64, 3), 70, np.uint8)
+    restored = restore_photograph(square, square - 20, FOV, RETINA.photograph // 2)
+    inside = FOV.inside()
+    np.testing.assert_array_equal(restored[inside], RETINA.photograph[inside] // 2 + 20)
+    np.testing.assert_array_equal(restored[~inside], RETINA.photograph[~inside] // 2)
 
 
 @pytest.mark.parametrize("method", ["subtract", "divide"])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from biostyle.config import load_config
 from biostyle.errors import ConfigError
-from biostyle.pipelines.fundus import FundusConfig
+from biostyle.pipelines.fundus import FundusConfig, find_stylizer
 from tests.conftest import Invoke
 from tests.fundus import CLASSIFIER, RESTORER, SEGMENTER, SETTINGS, SMALL, SPLIT, STYLIZER, FundusRun
 
@@ -170,3 +170,31 @@ def test_the_mixed_domain_comes_first(config: Path, kinds: str) -> None:
 def test_there_must_be_photographs_to_choose_by(config: Path) -> None:
     with pytest.raises(ConfigError, match=r"validation_fraction must be above 0, got 0"):
         load_config(config, ["split.validation_fraction=0"], FundusConfig)
+
+
+def test_the_run_enhances_anybodys_photographs(
+    biostyle: Invoke, finished: Path, fundus_run: FundusRun, tmp_path: Path
+) -> None:
+    images = fundus_run.data / "idrid" / "images"
+    command = ("enhance", images, "--run", finished, "--device", "cpu", "-o")
+    result = biostyle(*command, tmp_path / "out", "--candidate", "restored", "--good-too")
+    assert result.exit_code == 0, result.output
+    n = len(list(images.iterdir()))
+    assert f"Photographs: {n}; " in result.stdout
+    assert len(list((tmp_path / "out").glob("*.tif"))) == n
+    unknown = biostyle(*command, tmp_path / "other", "--candidate", "spots")
+    assert unknown.exit_code != 0
+    assert "candidate must be one of matching, restored, agnostic, blur, got 'spots'" in unknown.stderr
+    nowhere = biostyle("enhance", images, "--run", tmp_path, "-o", tmp_path / "other")
+    assert "run must be the directory of a fundus run" in nowhere.stderr
+
+
+@pytest.mark.parametrize("chosen", ["before", "agnostic"])
+def test_the_chosen_one_enhances(finished: Path, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = {"chosen": chosen, "verdict": "don't adapt"}
+    monkeypatch.setattr("biostyle.pipelines.fundus.read_choice", lambda directory: choice)
+    if chosen == "agnostic":
+        assert find_stylizer(finished) == finished / "stylizers" / "mixed"
+    else:
+        with pytest.raises(ConfigError, match="candidate must be named where the run's verdict is"):
+            find_stylizer(finished)

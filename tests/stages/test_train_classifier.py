@@ -10,9 +10,9 @@ from biostyle.artifacts import BuildOptions
 from biostyle.checkpoints import load_model, read_card
 from biostyle.data.prepared import load_prepared
 from biostyle.errors import ConfigError, InterruptedRunError, SplitError
+from biostyle.inference.quality import EVALUATION
 from biostyle.progress import SilentProgress
 from biostyle.stages.train_classifier import (
-    EVALUATION,
     train_grader,
     train_quality_classifier,
     without_nan,
