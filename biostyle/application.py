@@ -20,7 +20,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
-from biostyle.adapted_model import CHAIN, GENERATOR, SEGMENTER, STATISTICS, AdaptedModel, load_adapted
+from biostyle.adapted_model import (
+    CHAIN,
+    DESCRIPTION,
+    GENERATOR,
+    SEGMENTER,
+    STATISTICS,
+    AdaptedModel,
+    load_adapted,
+)
 from biostyle.artifacts import RECORD, read_record
 from biostyle.devices import resolve_device
 from biostyle.errors import CheckpointError, ConfigError, ImageError
@@ -87,6 +95,12 @@ class Model:
 
     def __init__(self, directory: Path, device: str = "auto") -> None:
         self._directory, self._device = directory, resolve_device(device)
+        if not (
+            directory / DESCRIPTION
+        ).is_file():  # a run's directory holds the segmenter, and not what stands before
+            raise CheckpointError(
+                f"model must hold {DESCRIPTION}, got none ({directory}). Point at OUT/model of adapt."
+            )
         if (directory / RECORD).is_file():
             read_record(directory)
         adapted = load_adapted(directory)

@@ -80,6 +80,8 @@ def spoil(directory: Path, how: str) -> None:
         (directory / "chain" / "more").write_text("")
     elif how == "no list":
         (directory / "adapted.json").write_text("{}")
+    elif how == "not even a list":
+        (directory / "adapted.json").unlink()
     elif how == "no segmenter":
         card.parent.rename(directory / "elsewhere")
     elif how == "nothing":

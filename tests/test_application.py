@@ -230,7 +230,8 @@ def test_more_objects_than_labels_can_number(
         ("another part", r"^chain/more must have SHA-256 in adapted\.json, got e3b0c442"),
         ("no list", r"^adapted\.json must list the files of the adapted model, got KeyError\('files'\)"),
         ("no segmenter", r"^segmenter/model\.json must have SHA-256 [0-9a-f]{64}, got no such file"),
-        ("nothing", "must hold a directory segmenter"),
+        ("nothing", r"^model must hold adapted\.json, got none"),
+        ("not even a list", r"^model must hold adapted\.json, got none"),
     ],
 )
 def test_spoilt_models(how: str, message: str, tmp_path: Path) -> None:

@@ -231,9 +231,9 @@ def process_file(
     source = str(file.path)
     try:
         with open_volume(file.path, task.axes, task.series) as volume:
+            task.describe(volume.info)
             indices = list(volume.info.planes(task.channel))
             run.count(n_found=len(indices) - 1)
-            task.describe(volume.info)
             if record_path(target).is_file() and is_written(
                 target, volume.source_sha256(), task.request(model)
             ):

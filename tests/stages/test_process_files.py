@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 import os
 import threading
@@ -114,6 +115,8 @@ def test_one_channel_or_colour_can_be_chosen(model: Model, folder: Path, tmp_pat
     run(model, folder / "c.ome.tif", tmp_path / "out", replace(SEGMENT, channel=2))
     found = read(tmp_path / "out" / "c.ome.tif")
     np.testing.assert_array_equal(found.squeeze(), model.segment(CHANNELS[:, 2], "TYX"))
+    (result,) = run(model, folder / "c.ome.tif", tmp_path / "none", replace(SEGMENT, channel=9)).values()
+    assert re.search(r"channel must be 0 to 2, got 9 \(.*c\.ome\.tif\)", result.error)
     rgb = tmp_path / "rgb" / "c.png"
     rgb.parent.mkdir()
     rgb.write_bytes(png(np.stack([FRAME >> 4] * 3, -1).astype(np.uint8)))
