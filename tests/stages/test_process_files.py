@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import json
 import os
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
