@@ -31,8 +31,9 @@ IDENTITY = "before"
 SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
 # Below the first score nobody is believed, below the second only with care.
 TRUSTED, SURE = 0.935, 0.95
-# Where S_A is unsure at home, both are lower: a candidate may lack this much more than S_A lacks there.
-UNSURE = 1.6
+# Where S_A is unsure at home, both are lower: a candidate may lack this much more than S_A lacks there. But noise and empty
+# frames reach almost the last of these.
+UNSURE, LEAST_TRUSTED = 1.6, 0.8
 # Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
 MARGIN = 0.005
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
@@ -54,6 +55,7 @@ RULE: dict[str, Any] = {
     "trusted": TRUSTED,
     "sure": SURE,
     "unsure": UNSURE,
+    "least_trusted": LEAST_TRUSTED,
     "least_concord": CONCORD,
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
@@ -328,7 +330,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
 def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
     """Scores below which nobody is believed, and below which only with care."""
     share = max(1.0, UNSURE * (1 - at_home.value) / (1 - TRUSTED))
-    return 1 - share * (1 - TRUSTED), 1 - share * (1 - SURE)
+    trusted = max(1 - share * (1 - TRUSTED), LEAST_TRUSTED)
+    return trusted, max(1 - share * (1 - SURE), trusted + SURE - TRUSTED)
 
 
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:

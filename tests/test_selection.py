@@ -17,6 +17,7 @@ from biostyle.selection import (
     KEPT,
     LARGEST_FRACTION,
     LEARNED_MARGIN,
+    LEAST_TRUSTED,
     MARGIN,
     N_IN_CONCORD,
     RULE,
@@ -259,7 +260,9 @@ def test_nothing_is_adopted_that_the_segmenter_does_not_trust() -> None:
     assert f"frozen segmenter, {TRUSTED - 0.01:.3f} by matching, is below {TRUSTED}" in choice.reason
 
 
-@pytest.mark.parametrize(("at_home", "limit"), [(0.98, TRUSTED), (0.96, TRUSTED), (0.9, 1 - 0.1 * UNSURE)])
+@pytest.mark.parametrize(
+    ("at_home", "limit"), [(0.98, TRUSTED), (0.96, TRUSTED), (0.9, 1 - 0.1 * UNSURE), (0.8, LEAST_TRUSTED)]
+)
 def test_who_is_unsure_at_home_need_not_be_surer_elsewhere(at_home: float, limit: float) -> None:
     home = LabelFreeScore(at_home, at_home, 0.3)
     below, above = ({IDENTITY: found(0.4), "matching": found(limit + step)} for step in (-0.001, 0.001))
@@ -358,7 +361,7 @@ def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
         "concord": "median kappa", "least_concord": CONCORD, "kept": KEPT, "learned_margin": LEARNED_MARGIN,
-        "at_home": AT_HOME, "unsure": UNSURE,
+        "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
     }  # fmt: skip
 
 
