@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBar
 
 LOG_WIDTH = 160
+_NONE = "–"
+_QUIET_SECONDS = 10  # work without losses is told of in a log only if it takes longer
 
 
 class ScreenProgress:
     """One line a stage, and under it one bar with step, losses and remaining time.
 
-    Where standard error is not a terminal the bar becomes about ten lines a stage.
+    Where standard error is not a terminal the bar becomes about ten lines a stage, or none where it has no losses
+    and takes seconds.
 
     Parameters
     ----------
@@ -100,13 +103,13 @@ class ScreenProgress:
         first_step, started = self._first = self._first or (step, now)
         if self.bar:
             self.bar.update(self._task, completed=step, total=n_steps, losses=text)
-        elif losses and step * 10 // n_steps > self._tenth:
+        elif step * 10 // n_steps > self._tenth and (losses or now - started > _QUIET_SECONDS):
             self._tenth = step * 10 // n_steps
             left = ""
             if step > first_step:  # a resumed training does not begin at step 0
                 seconds = (now - started) / (step - first_step) * (n_steps - step)
                 left = f", about {seconds:.0f} s left"
-            click.echo(f"  step {step} of {n_steps}{left}  {text}", err=True)
+            click.echo(f"  step {step} of {n_steps}{left}  {text}".rstrip(), err=True)
 
     def note(self, text: str) -> None:
         """Say something worth a line.
@@ -154,28 +157,32 @@ def print_summary(report: Path, as_json: bool) -> None:
 
     summary = json.loads(text)
     domains: dict[str, Any] = summary["domains"]
-    grid = Table(title="Pixel F-score, mean per image [95 % interval]", title_justify="left", box=None)
+    scored = any(domain["n_scored"] for domain in domains.values())
+    title = "Pixel F-score, mean per image [95 % interval]" if scored else "Nothing is scored: no masks"
+    grid = Table(box=None)
     grid.add_column("")
     for name, domain in domains.items():
-        grid.add_column(f"{name}\n{domain['n_scored']} frames, {domain['reference']}", justify="right")
+        counted = f"{domain['n_scored']} frames, {domain['reference']}" if domain["n_scored"] else "no masks"
+        grid.add_column(f"{name}\n{counted}", justify="right")
     rows = dict(tables.overview_rows(summary))
-    for row in ("before", "after"):
-        grid.add_row(row, *map(_cell, rows.pop(row, [None] * len(domains))))
-    grid.add_row("difference", *map(_difference, rows.pop("difference", [None] * len(domains))))
-    for row, cells in tables.race_rows(summary):
-        grid.add_row(row.lower(), *cells)
-    for row, scores in rows.items():
-        grid.add_row(tables.row_title(row), *map(_cell, scores))
-    for row, cells in lesions.measure_rows(summary):
-        grid.add_row(row, *cells)
-    Console(width=None if sys.stdout.isatty() else LOG_WIDTH).print(grid)
+    lines = [(row, list(map(_cell, rows.pop(row, [None] * len(domains))))) for row in ("before", "after")]
+    lines.append(("difference", list(map(_difference, rows.pop("difference", [None] * len(domains))))))
+    lines += [(row.lower(), cells) for row, cells in tables.race_rows(summary)]
+    lines += [(tables.row_title(row), list(map(_cell, scores))) for row, scores in rows.items()]
+    lines += lesions.measure_rows(summary)
+    for row, cells in lines:
+        if scored or set(cells) != {_NONE}:
+            grid.add_row(row, *cells)
+    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console.print(title, style="table.title", highlight=False)  # a table would break it at its own width
+    console.print(grid)
     click.echo(f"Report: {report / 'index.html'}")
 
 
 def _cell(scores: dict[str, Any] | None) -> str:
     """An F-score with its interval."""
     if not scores or scores["f_score"] is None:
-        return "–"
+        return _NONE
     low, high = scores["ci95"]
     interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
     return f"{scores['f_score']:.3f}{interval}".replace("[", r"\[")
@@ -184,7 +191,7 @@ def _cell(scores: dict[str, Any] | None) -> str:
 def _difference(difference: dict[str, Any] | None) -> str:
     """A signed difference with its interval."""
     if not difference or difference["value"] is None:
-        return "–"
+        return _NONE
     low, high = difference["ci95"]
     interval = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
     return f"{difference['value']:+.3f}{interval}".replace("[", r"\[")

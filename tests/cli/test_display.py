@@ -63,6 +63,20 @@ def test_the_time_left_of_a_resumed_training_counts_its_own_steps(
     assert lines[2] == "  step 90 of 100, about 20 s left  loss 22.500"
 
 
+@pytest.mark.parametrize(("seconds", "n_lines"), [(0.2, 0), (60, 10)])
+def test_a_log_tells_of_work_without_losses_if_it_is_long(
+    seconds: float, n_lines: int, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ScreenProgress(Path()).shown() as progress:
+        progress.stage("segment", "40 files")
+        for step in range(1, 41):
+            progress.update(step, 40, {})
+            clock.now += seconds
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert len(lines) == n_lines
+    assert not lines or lines[0] == "  step 4 of 40, about 2160 s left"
+
+
 def test_a_terminal_gets_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
@@ -117,7 +131,18 @@ def test_prints_scores_with_intervals_and_a_dash_for_what_is_not_there(
     assert rows["difference"] == "difference – -0.125 [-0.25, -0.06]"
     assert rows["Otsu"] == "Otsu – 0.500 [0.40, 0.60]"
     assert "9 frames, silver" in "\n".join(lines)
+    assert lines[0] == "Pixel F-score, mean per image [95 % interval]"
     assert lines[-1] == f"Report: {report / 'index.html'}"
+
+
+def test_without_any_mask_no_row_of_scores_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    domain = {"n_scored": 0, "reference": "gold", "before": scores(None), "baselines": {}, "verdict": "adopt"}
+    (tmp_path / "summary.json").write_text(json.dumps({"domains": {"b": domain}}))
+    print_summary(tmp_path, as_json=False)
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert rows[:-1] == ["Nothing is scored: no masks", "b", "no masks", "verdict adopt"]
 
 
 def test_json_is_the_file_itself(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
