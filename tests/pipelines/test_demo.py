@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from biostyle.artifacts import BuildOptions
@@ -49,4 +50,8 @@ def test_simulates_trains_and_reports_and_does_it_once(tmp_path: Path) -> None:
     assert "after" in summary["domains"]["microscope_b"]
     page = (report / "index.html").read_text(encoding="utf-8")
     assert "Demo: two simulated microscopes" in page
+    guide = Path(__file__).parents[2] / "docs" / "your-own-images.md"
+    named = set(re.findall(r" biostyle-demo/(\S+)", guide.read_text(encoding="utf-8")))
+    assert named == {"run/segmenter", "data/SIM-A", "data/SIM-B"}
+    assert all((tmp_path / "demo" / path).is_dir() for path in named)
     assert "0.974" not in page  # the seed work's numbers belong to real microscopes
