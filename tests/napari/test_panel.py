@@ -119,7 +119,7 @@ def test_errors_are_shown_in_their_own_words(
     controls.run.changed.emit(True)
     wait(application, controls)
     assert len(notes) == 1
-    assert f"must hold a directory segmenter, got none ({tmp_path})" in notes[0]
+    assert f"must hold adapted.json, got none ({tmp_path})" in notes[0]
     viewer.layers.clear()
     controls.reset_choices()
     controls.run.changed.emit(True)
