@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
 
+from biostyle.data.preprocessing import Preprocessing
 from biostyle.inference.settings import InferenceSettings
 from biostyle.inference.tiling import predict_rows, prepare_for_inference, reach_px, strips, tile_px
+from biostyle.io.frames import read_frame
 from biostyle.models.unet import UNet
 
 
@@ -27,6 +31,18 @@ def test_no_seams_whatever_the_tile(size: tuple[int, int], tile: int) -> None:
         predict = predict_rows(unet, images, InferenceSettings(tile_px=tile))
         actual = torch.cat([predict(*rows) for rows in strips(size[0], tile)], dim=2)
     assert actual.shape == expected.shape
+    assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["PhC-C2DH-U373", "DIC-C2DH-HeLa", "Fluo-N2DL-HeLa", "Fluo-N2DH-GOWT1"])
+def test_no_seams_in_real_frames(name: str, real_data: Path) -> None:
+    frame = read_frame(min((real_data / "ctc" / name / "01").glob("t*.tif")))
+    unet, images = make_unet(), Preprocessing().image_batch(frame)
+    with torch.inference_mode():
+        expected = unet(images)
+        predict = predict_rows(unet, images, InferenceSettings(tile_px=200))
+        actual = torch.cat([predict(*rows) for rows in strips(images.shape[2], 200)], dim=2)
     assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import CheckpointError, ConfigError, OutputError
 from biostyle.inference.settings import InferenceSettings
 from biostyle.inference.translation import check_statistics, measure_statistics, translate
+from biostyle.io.frames import read_frame
 from biostyle.models.resnet_generator import ResnetGenerator
 
 
@@ -83,6 +85,16 @@ def test_no_seams_whatever_the_strip(strip_px: int | None, decoder: str) -> None
         expected = generator(image)
     assert expected.std() > 0.02
     assert relative_error(translate(generator, image, InferenceSettings(strip_px=strip_px)), expected) <= 1e-5
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["PhC-C2DH-U373", "DIC-C2DH-HeLa", "Fluo-N2DL-HeLa", "Fluo-N2DH-GOWT1"])
+def test_no_seams_in_real_frames(name: str, real_data: Path) -> None:
+    frame = read_frame(min((real_data / "ctc" / name / "01").glob("t*.tif")))
+    generator, image = make_generator(), Preprocessing().image_batch(frame)
+    with torch.inference_mode():
+        expected = generator(image)
+    assert relative_error(translate(generator, image, InferenceSettings(strip_px=96)), expected) <= 1e-5
 
 
 def test_a_tile_on_its_own_is_wrong() -> None:
