@@ -41,13 +41,12 @@ from biostyle.inference import (
 )
 from biostyle.io.arrays import array_plane, check_array, map_planes
 from biostyle.io.axes import PlaneIndex, plane_indices
-from biostyle.io.instances import binary_mask, mask_to_instances
+from biostyle.io.instances import Split, binary_mask, mask_dtype, mask_to_instances
 from biostyle.io.integrity import sha256
 from biostyle.models.unet import UNet
 from biostyle.types import NDArray
 
 Statistics = Literal["frame", "stack", "train"]
-Split = Literal["components", "watershed"]
 
 
 def load(directory: str | Path, device: str = "auto") -> Model:
@@ -336,27 +335,6 @@ class Model:
         indices = list(plane_indices(axes, array.shape))
         settings = self.plane_settings(statistics, axes, indices, partial(array_plane, array))
         return map_planes(array, lambda plane, index: work(plane, settings(index)), dtype)
-
-
-def mask_dtype(labels: Split | None) -> np.dtype:
-    """Return the type of masks.
-
-    Parameters
-    ----------
-    labels : {"components", "watershed"} or None
-        Whether objects are numbered.
-
-    Returns
-    -------
-    numpy.dtype
-        uint16 for numbers, uint8 for a mask.
-
-    Examples
-    --------
-    >>> mask_dtype(None)
-    dtype('uint8')
-    """
-    return np.dtype(np.uint8 if labels is None else np.uint16)
 
 
 class _Batches(Sequence[torch.Tensor]):

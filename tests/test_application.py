@@ -265,7 +265,3 @@ def test_every_file_of_a_finished_directory_is_verified(tmp_path: Path) -> None:
 def test_the_device_must_be_there(directory: Path) -> None:
     with pytest.raises(ConfigError, match="'toaster'"):
         load(directory, "toaster")
-
-
-def test_mask_types() -> None:
-    assert application.mask_dtype("watershed") == np.uint16

@@ -10,7 +10,29 @@ from biostyle.errors import ConfigError
 from biostyle.io.labels import labels_to_mask, mask_to_labels, renumber
 from biostyle.types import NDArray
 
+Split = Literal["components", "watershed"]
 _SMOOTHING_PX = 1.0
+
+
+def mask_dtype(labels: Split | None) -> np.dtype:
+    """Return the type of masks.
+
+    Parameters
+    ----------
+    labels : {"components", "watershed"} or None
+        Whether objects are numbered.
+
+    Returns
+    -------
+    numpy.dtype
+        uint16 for numbers, uint8 for a mask.
+
+    Examples
+    --------
+    >>> mask_dtype(None)
+    dtype('uint8')
+    """
+    return np.dtype(np.uint8 if labels is None else np.uint16)
 
 
 def binary_mask(mask: NDArray, foreground: int = 255) -> NDArray:
@@ -46,7 +68,7 @@ def binary_mask(mask: NDArray, foreground: int = 255) -> NDArray:
 
 def mask_to_instances(
     mask: NDArray,
-    split: Literal["components", "watershed"] = "components",
+    split: Split = "components",
     *,
     min_size_px: int = 0,
     min_distance_px: int = 5,

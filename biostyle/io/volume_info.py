@@ -204,26 +204,3 @@ class VolumeInfo:
                 f"masks must belong to one channel, got axes {self.axes} ({self.path}). Pass --channel."
             )
         return replace(self.with_dtype(dtype), photometric="minisblack")
-
-
-def check_uniform(infos: list[VolumeInfo]) -> None:
-    """Refuse files that differ in shape, axes or dtype, where they are one movie or one stack.
-
-    Parameters
-    ----------
-    infos : list of VolumeInfo
-        What the files' headers say.
-
-    Raises
-    ------
-    ImageError
-        If one differs from the first.
-    """
-    for info in infos[1:]:
-        first = infos[0]
-        expected, found = (f"{i.axes} {i.shape} {i.dtype}" for i in (first, info))
-        if expected != found:
-            raise ImageError(
-                f"files of one stack must be alike, got {found} ({info.path}) after {expected} ({first.path}). "
-                "Put them into different folders, or process each file by itself."
-            )

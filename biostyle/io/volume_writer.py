@@ -55,7 +55,7 @@ def write_volume(
     source : Volume
         The open input.
     mapping : RangeMapping, optional
-        The mapping `planes` went through, read after the last one.
+        The mapping `planes` went through.
     labels : bool
         Whether values are identities, which a pyramid must not average.
     request : mapping, optional

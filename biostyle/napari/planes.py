@@ -15,7 +15,8 @@ from biostyle.napari.reading import METADATA
 from biostyle.types import NDArray
 
 if TYPE_CHECKING:
-    from biostyle.application import Model, Split
+    from biostyle.application import Model
+    from biostyle.io.instances import Split
 
 
 @dataclass(frozen=True)

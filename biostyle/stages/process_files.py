@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from biostyle.application import Model, Split, Statistics, mask_dtype
+from biostyle.application import Model, Statistics
 from biostyle.errors import BiostyleError, ImageError, InterruptedRunError
 from biostyle.inference import InferenceSettings
 from biostyle.io.axes import PlaneIndex
 from biostyle.io.inputs import InputFile
+from biostyle.io.instances import Split, mask_dtype
 from biostyle.io.value_range import RangeMapping, output_dtype
 from biostyle.io.volume_info import VolumeInfo
 from biostyle.io.volume_writer import check_output, is_written, record_path, write_volume

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biostyle.errors import ConfigError, MaskError
-from biostyle.io.instances import binary_mask, mask_to_instances
+from biostyle.io.instances import binary_mask, mask_dtype, mask_to_instances
 from biostyle.io.labels import renumber
 
 
@@ -64,3 +64,7 @@ def test_bad_settings() -> None:
 
 def test_renumbering_keeps_the_order() -> None:
     assert renumber(np.array([[9, 4, 4, 0]]), min_size_px=1).tolist() == [[2, 1, 1, 0]]
+
+
+def test_mask_types() -> None:
+    assert (mask_dtype(None), mask_dtype("watershed")) == (np.uint8, np.uint16)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from biostyle.errors import ImageError
-from biostyle.io.volume_info import VolumeInfo, check_uniform
+from biostyle.io.volume_info import VolumeInfo
 
 
 def info(axes: str, shape: tuple[int, ...], **options: object) -> VolumeInfo:
@@ -40,11 +40,3 @@ def test_masks_are_black_and_gray() -> None:
     assert (masks.dtype, masks.photometric, masks.stored_dtype) == (np.uint8, "minisblack", "uint8")
     with pytest.raises(ImageError, match=r"got axes YXS \(a\.tif\).*--channel"):
         info("YXS", (8, 9, 3)).for_masks(np.dtype("uint8"))
-
-
-def test_files_of_one_stack_are_alike() -> None:
-    check_uniform([info("YX", (8, 9)), info("YX", (8, 9))])
-    for other in (info("YX", (8, 8)), info("YX", (8, 9)).with_dtype(np.dtype("uint8"))):
-        with pytest.raises(ImageError, match="got YX") as caught:
-            check_uniform([info("YX", (8, 9)), other])
-        assert f"{other.shape} {other.dtype} (a.tif)" in str(caught.value)

@@ -89,7 +89,7 @@ def test_dtypes_and_mapping(tmp_path: Path, kind: str, dtype: str) -> None:
     with open_volume(source) as volume:
         planes = (mapping.apply(plane) for plane in unit)
         record = write_volume(out, volume.info.with_dtype(mapping.dtype), planes, volume, mapping=mapping)
-    high = mapping.dtype_range[1]
+    high = mapping.high
     expected = unit if dtype == "float32" else np.rint(unit.astype(np.float64) * high)
     with open_volume(out) as volume:
         assert (volume.info.axes, volume.info.dtype) == ("TYX", dtype)
@@ -98,7 +98,7 @@ def test_dtypes_and_mapping(tmp_path: Path, kind: str, dtype: str) -> None:
     with tifffile.TiffFile(out) as file:
         texts = f"{file.ome_metadata} {file.imagej_metadata} {file.shaped_metadata}"
     assert f"[0, 1] mapped to [0, {high:g}]" in texts
-    assert record["mapping"] == {"from": [0, 1], "mode": "dtype", "dtype": dtype, "ranges": [[0.0, high]]}
+    assert record["mapping"] == {"from": [0, 1], "to": [0, high], "dtype": dtype}
 
 
 @pytest.mark.parametrize("array", [FRAME, DEEP, RGB], ids=["8 bit", "16 bit", "RGB"])

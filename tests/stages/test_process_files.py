@@ -94,7 +94,7 @@ def test_kind_axes_and_type_stay_and_the_mapping_is_recorded(
     expected = np.rint(model.stylize(FRAME).astype(np.float64) * 65535)
     np.testing.assert_array_equal(read(tmp_path / "out" / "a.tif"), expected)
     record = json.loads((tmp_path / "out" / "a.tif.json").read_text())
-    assert record["mapping"]["ranges"] == [[0, 65535]]
+    assert record["mapping"] == {"from": [0, 1], "to": [0, 65535], "dtype": "uint16"}
     assert record["request"]["model"] == model.fingerprint
     with tifffile.TiffFile(tmp_path / "out" / "a.tif") as file:
         assert (
