@@ -167,6 +167,7 @@ def _keep_channel(pixels: ET.Element, selected: Any) -> None:
     axis, number, *_ = selected
     channels = pixels.findall("{*}Channel")
     if axis == "S":
+        pixels.attrib.pop("Interleaved", None)
         for channel in channels:
             channel.attrib.pop("SamplesPerPixel", None)
         return

@@ -138,6 +138,16 @@ def test_a_channel_of_an_ome_file(rewrite: Write) -> None:
     np.testing.assert_array_equal(tifffile.imread(path), HYPERSTACK[:, 1])
 
 
+def test_a_colour_of_an_ome_file(rewrite: Write) -> None:
+    path = rewrite(RGB, channel=1, ome=True, photometric="rgb", metadata={"axes": "YXS"})
+    with tifffile.TiffFile(path) as file:
+        np.testing.assert_array_equal(file.asarray(), RGB[..., 1])
+        pixels = ET.fromstring(file.ome_metadata or "").find(".//{*}Pixels")
+    assert pixels is not None
+    assert (pixels.get("SizeC"), pixels.get("Interleaved")) == ("1", None)
+    assert [channel.get("SamplesPerPixel") for channel in pixels.findall("{*}Channel")] == [None]
+
+
 @pytest.mark.parametrize("kind", ["imagej", "ome"])
 def test_time_that_was_stored_as_depth(rewrite: Write, kind: str) -> None:
     scale = {"unit": "um"} if kind == "imagej" else {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}
