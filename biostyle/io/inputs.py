@@ -46,11 +46,13 @@ def find_inputs(
     ----------
     inputs : iterable of str or Path
         Files, folders (searched to any depth; their structure is kept), patterns such as ``"day*/*.tif"``, and
-        folders of the Cell Tracking Challenge, of which the frames ``NN/tTTT.tif`` alone are taken.
+        folders of the Cell Tracking Challenge: of a sequence ``NN/tTTT.tif``, ``NN_GT``, ``NN_RES`` and the like are left
+        out.
     suffix : str
         Added to each output's stem, such as "_stylized".
     challenge_names : bool
-        Whether to name outputs like the challenge's results, ``NN_RES/maskTTT.tif``.
+        Whether to name outputs like the challenge's results, ``NN_RES/maskTTT.tif``, and to take only frames from
+        folders that hold some.
     out : Path, optional
         Output folder, which may not lie in an input folder.
 
@@ -76,7 +78,7 @@ def find_inputs(
         raise OutputError(f"suffix must be part of a file name, got {suffix!r}. Leave out slashes.")
     found: dict[str, InputFile] = {}
     for given in inputs:
-        for path, name in _expand(str(given), out):
+        for path, name in _expand(str(given), out, challenge_names):
             output = _challenge_result(path) if challenge_names else _output_name(name, suffix)
             earlier = found.setdefault(str(output).casefold(), InputFile(path, output))
             if earlier.path.resolve() != path.resolve():
@@ -89,11 +91,11 @@ def find_inputs(
     return list(found.values())
 
 
-def _expand(given: str, out: Path | None) -> Iterator[tuple[Path, PurePosixPath]]:
+def _expand(given: str, out: Path | None, only_frames: bool) -> Iterator[tuple[Path, PurePosixPath]]:
     """Return the files one input stands for, each with its name below the output folder."""
     path = Path(given)
     if path.is_dir() and not _is_zarr(path):
-        yield from _folder(path, out)
+        yield from _folder(path, out, only_frames)
         return
     if path.exists():
         yield path, PurePosixPath(path.name)
@@ -109,8 +111,8 @@ def _expand(given: str, out: Path | None) -> Iterator[tuple[Path, PurePosixPath]
         yield image, PurePosixPath(image.relative_to(root).as_posix())
 
 
-def _folder(folder: Path, out: Path | None) -> Iterator[tuple[Path, PurePosixPath]]:
-    """Return the images in a folder; in a challenge folder, its frames."""
+def _folder(folder: Path, out: Path | None, only_frames: bool) -> Iterator[tuple[Path, PurePosixPath]]:
+    """Return the images in a folder; in a challenge folder, not its masks."""
     if out is not None and out.resolve().is_relative_to(folder.resolve()):
         raise OutputError(
             f"output must lie outside of the input folder {folder}, got {out}. Choose another --out."
@@ -124,8 +126,16 @@ def _folder(folder: Path, out: Path | None) -> Iterator[tuple[Path, PurePosixPat
             f"folder must hold an image ({formats}, .zarr), got none ({folder}). Check the path."
         )
     root = folder.parent if frames and sequence else folder
-    for image in frames or images:
-        yield image, PurePosixPath(image.relative_to(root).as_posix())
+    sequences = {frame.absolute().parent for frame in frames}
+    for image in frames if frames and only_frames else images:
+        if not any(_masks_of(parent) in sequences for parent in image.absolute().parents):
+            yield image, PurePosixPath(image.relative_to(root).as_posix())
+
+
+def _masks_of(folder: Path) -> Path | None:
+    """Return the sequence NN whose masks a folder NN_GT, NN_ST or NN_RES would hold."""
+    sequence, underscore, _ = folder.name.partition("_")
+    return folder.with_name(sequence) if sequence and underscore else None
 
 
 def _images(folder: Path) -> Iterator[Path]:

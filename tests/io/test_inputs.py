@@ -92,6 +92,16 @@ def test_challenge_folders_give_their_frames(challenge: Path, monkeypatch: pytes
     assert outputs(".", challenge_names=True) == ["01_RES/mask000.tif", "01_RES/mask010.tif"]
 
 
+def test_other_images_in_a_challenge_folder_are_not_dropped(challenge: Path) -> None:
+    for name in ("overview.tif", "01/dark_01.tif", "02_more/a.tif"):
+        (challenge / name).parent.mkdir(exist_ok=True)
+        (challenge / name).write_bytes(b"")
+    frames = ["01/t000.tif", "01/t010.tif", "02/t000.tif"]
+    assert outputs(challenge) == ["01/dark_01.tif", *frames, "overview.tif"]
+    assert outputs(challenge / "01") == ["01/dark_01.tif", *frames[:2]]
+    assert outputs(challenge, challenge_names=True)[1:] == ["01_RES/mask010.tif", "02_RES/mask000.tif"]
+
+
 def test_what_is_refused(tree: Path) -> None:
     with pytest.raises(ImageError, match=r"exists, got .*absent\.tif"):
         find_inputs([tree / "absent.tif"])
