@@ -117,7 +117,7 @@ def _folder(folder: Path, out: Path | None, only_frames: bool) -> Iterator[tuple
         raise OutputError(
             f"output must lie outside of the input folder {folder}, got {out}. Choose another --out."
         )
-    images = sorted(_images(folder), key=_natural)
+    images = sorted(_images(folder, out), key=_natural)
     frames = [image for image in images if _CHALLENGE_FRAME.fullmatch(image.absolute().as_posix())]
     sequence = _SEQUENCE.fullmatch(folder.absolute().name)
     if not images:
@@ -138,9 +138,15 @@ def _masks_of(folder: Path) -> Path | None:
     return folder.with_name(sequence) if sequence and underscore else None
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    """Walk through a folder; an OME-Zarr image is one entry."""
-    for root, folders, files in os.walk(folder):
+def _images(folder: Path, out: Path | None) -> Iterator[Path]:
+    """Walk through a folder and what it links to, each once, but not `out`; an OME-Zarr image is one entry."""
+    seen = set() if out is None else {os.path.realpath(out)}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(root) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(root))
+        folders.sort()
         for name in list(folders):
             if _is_zarr(Path(root, name)):
                 yield Path(root, name)

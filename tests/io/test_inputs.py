@@ -92,6 +92,19 @@ def test_challenge_folders_give_their_frames(challenge: Path, monkeypatch: pytes
     assert outputs(".", challenge_names=True) == ["01_RES/mask000.tif", "01_RES/mask010.tif"]
 
 
+def test_linked_folders_are_searched_and_circles_end(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "day1").symlink_to(tree / "day1")
+    (tmp_path / "links" / "day1 again").symlink_to(tree / "day1")
+    (tmp_path / "links" / "up").symlink_to(tmp_path / "links")
+    expected = [f"day1/{name}" for name in outputs(tree / "day1")]
+    assert expected
+    assert outputs(tmp_path / "links") == expected
+    (tmp_path / "links" / "day2").symlink_to(tree / "day2")
+    assert len(outputs(tmp_path / "links")) > len(expected)
+    assert outputs(tmp_path / "links", out=tree / "day2") == expected
+
+
 def test_other_images_in_a_challenge_folder_are_not_dropped(challenge: Path) -> None:
     for name in ("overview.tif", "01/dark_01.tif", "02_more/a.tif"):
         (challenge / name).parent.mkdir(exist_ok=True)
