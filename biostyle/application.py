@@ -41,7 +41,7 @@ from biostyle.inference import (
 )
 from biostyle.io.arrays import array_plane, check_array, map_planes
 from biostyle.io.axes import PlaneIndex, plane_indices
-from biostyle.io.instances import Split, binary_mask, mask_dtype, mask_to_instances
+from biostyle.io.instances import LabelType, Split, binary_mask, mask_dtype, mask_to_instances
 from biostyle.io.integrity import sha256
 from biostyle.models.unet import UNet
 from biostyle.types import NDArray
@@ -148,6 +148,7 @@ class Model:
         axes: str | None = None,
         labels: Split | None = None,
         statistics: Statistics = "frame",
+        dtype: LabelType = "uint16",
     ) -> Any:
         """Segment every plane.
 
@@ -161,11 +162,13 @@ class Model:
             Number the objects of each plane; see :func:`biostyle.io.instances.mask_to_instances`.
         statistics : {"frame", "stack", "train"}
             As in :meth:`stylize`.
+        dtype : {"uint16", "uint32"}
+            Type of the numbers; uint32 for more than 65 535 objects in a plane.
 
         Returns
         -------
         ndarray or dask array of shape (..., H, W)
-            uint8, 0 and 255; with `labels` uint16, identities counted from 1. Lazy where `array` is.
+            uint8, 0 and 255; with `labels` of type `dtype`, identities counted from 1. Lazy where `array` is.
 
         Raises
         ------
@@ -175,9 +178,9 @@ class Model:
         self.check("segment", statistics)
 
         def work(plane: NDArray, settings: InferenceSettings) -> NDArray:
-            return self.segment_plane(plane, settings, labels)
+            return self.segment_plane(plane, settings, labels, dtype)
 
-        return self._planewise(array, axes, statistics, work, mask_dtype(labels))
+        return self._planewise(array, axes, statistics, work, mask_dtype(labels, dtype))
 
     def stylize_plane(self, plane: NDArray, settings: InferenceSettings) -> NDArray:
         """Stylize one plane.
@@ -204,7 +207,11 @@ class Model:
             return stylize_frame(self._stylizer, plane, self._preprocessing, self._device, settings)
 
     def segment_plane(
-        self, plane: NDArray, settings: InferenceSettings, labels: Split | None = None
+        self,
+        plane: NDArray,
+        settings: InferenceSettings,
+        labels: Split | None = None,
+        dtype: LabelType = "uint16",
     ) -> NDArray:
         """Segment one plane.
 
@@ -216,6 +223,8 @@ class Model:
             From :meth:`plane_settings`.
         labels : {"components", "watershed"}, optional
             Number the objects.
+        dtype : {"uint16", "uint32"}
+            Type of the numbers.
 
         Returns
         -------
@@ -229,7 +238,7 @@ class Model:
         """
         with _in_memory(plane):
             mask = segment_frame(self._segmenter, plane, self._preprocessing, self._device, settings)
-        return binary_mask(mask) if labels is None else mask_to_instances(mask, labels)
+        return binary_mask(mask) if labels is None else mask_to_instances(mask, labels, dtype=dtype)
 
     def plane_settings(
         self,

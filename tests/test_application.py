@@ -213,6 +213,8 @@ def test_more_objects_than_labels_can_number(
     monkeypatch.setattr(application, "segment_frame", lambda *arguments: dots)
     with pytest.raises(MaskError, match="90000"):
         model.segment(dots, labels="components")
+    labels = model.segment(dots, labels="components", dtype="uint32")
+    assert (labels.max(), labels.dtype) == (90_000, np.uint32)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,11 @@ def stylize(
     "Default: binary; with --ctc, components.",
 )
 @click.option(
+    "--dtype",
+    type=click.Choice(["uint16", "uint32"]),
+    help="Pixel type of numbered objects; uint32 for more than 65535 in a plane. Default: uint16.",
+)
+@click.option(
     "--ctc", is_flag=True, help="Name results NN_RES/maskTTT.tif, as the Cell Tracking Challenge does."
 )
 @_running
@@ -134,6 +139,7 @@ def segment(
     statistics: Literal["frame", "stack", "train"],
     overwrite: bool,
     labels: Literal["binary", "components", "watershed"] | None,
+    dtype: Literal["uint16", "uint32"] | None,
     ctc: bool,
     suffix: str,
     **running: Any,
@@ -144,13 +150,24 @@ def segment(
     """
     from biostyle.stages.process_files import Task
 
-    if ctc and (labels == "binary" or suffix):
+    if ctc and (labels == "binary" or dtype == "uint32" or suffix):
         raise click.UsageError(
-            "--ctc wants numbered objects and names of its own. Leave --labels binary and --suffix out."
+            "--ctc wants objects numbered in 16 bits and names of its own. "
+            "Leave --labels binary, --dtype uint32 and --suffix out."
         )
     labels = labels or ("components" if ctc else "binary")
-    split = None if labels == "binary" else labels
-    task = Task("segment", axes, series, channel, labels=split, statistics=statistics, overwrite=overwrite)
+    if dtype and labels == "binary":
+        raise click.UsageError("--dtype is for numbered objects. Add --labels, or leave it out.")
+    task = Task(
+        "segment",
+        axes,
+        series,
+        channel,
+        labels=None if labels == "binary" else labels,
+        label_dtype=dtype or "uint16",
+        statistics=statistics,
+        overwrite=overwrite,
+    )
     _process(inputs, task, {"suffix": suffix, "challenge_names": ctc}, **running)
 
 

@@ -11,28 +11,31 @@ from biostyle.io.labels import labels_to_mask, mask_to_labels, renumber
 from biostyle.types import NDArray
 
 Split = Literal["components", "watershed"]
+LabelType = Literal["uint16", "uint32"]
 _SMOOTHING_PX = 1.0
 
 
-def mask_dtype(labels: Split | None) -> np.dtype:
+def mask_dtype(labels: Split | None, dtype: LabelType = "uint16") -> np.dtype:
     """Return the type of masks.
 
     Parameters
     ----------
     labels : {"components", "watershed"} or None
         Whether objects are numbered.
+    dtype : {"uint16", "uint32"}
+        Type of the numbers.
 
     Returns
     -------
     numpy.dtype
-        uint16 for numbers, uint8 for a mask.
+        `dtype` for numbers, uint8 for a mask.
 
     Examples
     --------
     >>> mask_dtype(None)
     dtype('uint8')
     """
-    return np.dtype(np.uint8 if labels is None else np.uint16)
+    return np.dtype(np.uint8 if labels is None else dtype)
 
 
 def binary_mask(mask: NDArray, foreground: int = 255) -> NDArray:
@@ -72,7 +75,7 @@ def mask_to_instances(
     *,
     min_size_px: int = 0,
     min_distance_px: int = 5,
-    dtype: np.dtype | str = "uint16",
+    dtype: LabelType = "uint16",
 ) -> NDArray:
     """Number the objects of a mask.
 

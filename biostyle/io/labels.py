@@ -162,7 +162,7 @@ def renumber(labels: NDArray, min_size_px: int = 0, dtype: np.dtype | str = "uin
     n_kept, most = int(kept.sum()), np.iinfo(dtype).max
     if n_kept > most:
         raise MaskError(
-            f"mask must hold at most {most} objects, got {n_kept}. Raise min_size_px above {min_size_px}, "
-            "or write uint32 labels."
+            f"mask must hold at most {most} objects, got {n_kept}. "
+            f"Choose the dtype uint32, or raise min_size_px above {min_size_px}."
         )
     return np.where(kept, kept.cumsum(), 0).astype(dtype)[labels]

@@ -19,7 +19,7 @@ from biostyle.errors import BiostyleError, ImageError, InterruptedRunError
 from biostyle.inference import InferenceSettings
 from biostyle.io.axes import PlaneIndex
 from biostyle.io.inputs import InputFile
-from biostyle.io.instances import Split, mask_dtype
+from biostyle.io.instances import LabelType, Split, mask_dtype
 from biostyle.io.value_range import RangeMapping, output_dtype
 from biostyle.io.volume_info import VolumeInfo
 from biostyle.io.volume_writer import check_output, is_written, record_path, write_volume
@@ -49,6 +49,8 @@ class Task:
         Type of stylized files.
     labels : {"components", "watershed"} or None
         Whether and how masks are numbered.
+    label_dtype : {"uint16", "uint32"}
+        Type of the numbers.
     statistics : {"frame", "stack", "train"}
         See :meth:`biostyle.application.Model.stylize`.
     overwrite : bool
@@ -61,6 +63,7 @@ class Task:
     channel: int | None = None
     dtype: str = "same"
     labels: Split | None = None
+    label_dtype: LabelType = "uint16"
     statistics: Statistics = "frame"
     overwrite: bool = False
 
@@ -77,7 +80,8 @@ class Task:
         dict
             Fit for JSON.
         """
-        of_verb = {"dtype": self.dtype} if self.verb == "stylize" else {"labels": self.labels or "binary"}
+        masks = {"labels": self.labels or "binary", "dtype": mask_dtype(self.labels, self.label_dtype).name}
+        of_verb = {"dtype": self.dtype} if self.verb == "stylize" else masks
         chosen = {"axes": self.axes, "series": self.series, "channel": self.channel}
         return {
             "verb": self.verb,
@@ -112,7 +116,7 @@ class Task:
                 "Choose a colour with --channel 0, 1 or 2."
             )
         if self.verb == "segment":
-            return one.for_masks(mask_dtype(self.labels))
+            return one.for_masks(mask_dtype(self.labels, self.label_dtype))
         return replace(one.with_dtype(output_dtype(self.dtype, info.dtype)), photometric="minisblack")
 
 
@@ -301,4 +305,4 @@ def _compute(model: Model, task: Task, plane: NDArray, settings: InferenceSettin
     """Compute one plane of the result."""
     if task.verb == "stylize":
         return model.stylize_plane(plane, settings)
-    return model.segment_plane(plane, settings, task.labels)
+    return model.segment_plane(plane, settings, task.labels, task.label_dtype)

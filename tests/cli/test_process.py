@@ -172,6 +172,19 @@ def test_challenge_names(biostyle: Invoke, model: Path, tiny_data: Path, tmp_pat
     np.testing.assert_array_equal(labels, expected)
     assert biostyle(*command, "--labels", "binary").exit_code == 2
     assert biostyle(*command, "--suffix", "_a").exit_code == 2
+    assert biostyle(*command, "--dtype", "uint32").exit_code == 2
+
+
+def test_numbers_of_32_bits(biostyle: Invoke, model: Path, folder: Path, tmp_path: Path) -> None:
+    command = ["segment", folder, "--model", model, "-o"]
+    assert biostyle(*command, tmp_path / "16", "--labels", "components").exit_code == 0
+    result = biostyle(*command, tmp_path / "32", "--labels", "components", "--dtype", "uint32")
+    assert result.exit_code == 0, result.output
+    for path in (tmp_path / "16").rglob("*.tif"):
+        wide = read(tmp_path / "32" / path.relative_to(tmp_path / "16"))
+        assert wide.dtype == np.uint32
+        np.testing.assert_array_equal(wide.squeeze(), read(path).squeeze())
+    assert biostyle(*command, tmp_path / "x", "--dtype", "uint32").exit_code == 2
 
 
 def test_bad_files_are_listed_and_the_others_processed(

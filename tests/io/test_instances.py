@@ -67,4 +67,5 @@ def test_renumbering_keeps_the_order() -> None:
 
 
 def test_mask_types() -> None:
-    assert (mask_dtype(None), mask_dtype("watershed")) == (np.uint8, np.uint16)
+    assert (mask_dtype(None, "uint32"), mask_dtype("watershed")) == (np.uint8, np.uint16)
+    assert mask_dtype("components", "uint32") == np.uint32

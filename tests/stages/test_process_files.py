@@ -324,8 +324,9 @@ def test_what_the_model_cannot_do_is_said_before_any_file_is_opened(folder: Path
 def test_the_request_names_what_the_result_depends_on(model: Model) -> None:
     assert Task("stylize", dtype="uint8").request(model)["dtype"] == "uint8"
     request = Task("segment", axes="TYX", channel=1, overwrite=True).request(model)
-    assert request.keys() == {"verb", "model", "axes", "series", "channel", "labels", "statistics"}
-    assert request["labels"] == "binary"
+    assert request.keys() == {"verb", "model", "axes", "series", "channel", "labels", "dtype", "statistics"}
+    assert (request["labels"], request["dtype"]) == ("binary", "uint8")
+    assert Task("segment", labels="watershed", label_dtype="uint32").request(model)["dtype"] == "uint32"
 
 
 def _raise(error: BaseException) -> object:
