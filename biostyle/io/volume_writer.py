@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,10 @@ def record_path(path: Path | str) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def is_written(path: Path | str, source_sha256: str, request: Mapping[str, Any] | None = None) -> bool:
-    """Tell whether an output is there, unharmed, and made from this input for this request.
+def differences(
+    path: Path | str, source_sha256: str, request: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Compare an output with the one that would be written.
 
     Parameters
     ----------
@@ -162,23 +164,31 @@ def is_written(path: Path | str, source_sha256: str, request: Mapping[str, Any] 
 
     Returns
     -------
-    bool
-        False where anything is missing or differs.
+    tuple of str
+        Keys of the request that differ, "source file" and "output file" for other bytes, "record" where the JSON file cannot
+        be used; empty where the output is there, unharmed, and made from this input for this request.
     """
     path = Path(path)
     try:
         record = json.loads(record_path(path).read_bytes())
-        return bool(
-            record["version"] == RECORD_VERSION
-            and record["source"]["sha256"] == source_sha256
-            and record["request"] == json.loads(json.dumps(dict(request or {})))
-            and record["output"]["sha256"] == integrity.sha256(path)
-        )
+        if record["version"] != RECORD_VERSION:
+            return ("record",)
+        found = {"source file": record["source"]["sha256"], "output file": record["output"]["sha256"]}
+        found |= record["request"]
     except (OSError, ValueError, LookupError, TypeError):
-        return False
+        return ("record",)
+    actual = integrity.sha256(path) if path.exists() else None
+    wanted = {
+        "source file": source_sha256,
+        "output file": actual,
+        **json.loads(json.dumps(dict(request or {}))),
+    }
+    missing = object()
+    keys = {**wanted, **found}
+    return tuple(key for key in keys if found.get(key, missing) != wanted.get(key, missing))
 
 
-def check_output(path: Path, source: Path, *, overwrite: bool = False) -> None:
+def check_output(path: Path, source: Path, *, overwrite: bool = False, differing: Sequence[str] = ()) -> None:
     """Refuse an output over or beside its input, or over an older output.
 
     Parameters
@@ -189,6 +199,8 @@ def check_output(path: Path, source: Path, *, overwrite: bool = False) -> None:
         The input.
     overwrite : bool
         Whether an older output may be replaced.
+    differing : sequence of str
+        In what an older output differs, for the error; see :func:`differences`.
 
     Raises
     ------
@@ -202,8 +214,9 @@ def check_output(path: Path, source: Path, *, overwrite: bool = False) -> None:
             f"output must lie in another folder than the input {source}, got {path}. Choose another --out."
         )
     if path.exists() and not overwrite:
+        how = f", which differs in {', '.join(differing)}" if differing else ""
         raise OutputError(
-            f"output must not exist, got {path}. Pass --overwrite to replace it, or choose another --out."
+            f"output must not exist, got {path}{how}. Pass --overwrite to replace it, or choose another --out."
         )
 
 

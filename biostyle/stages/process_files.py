@@ -22,7 +22,7 @@ from biostyle.io.inputs import InputFile
 from biostyle.io.instances import LabelType, Split, mask_dtype
 from biostyle.io.value_range import RangeMapping, output_dtype
 from biostyle.io.volume_info import VolumeInfo
-from biostyle.io.volume_writer import check_output, is_written, record_path, write_volume
+from biostyle.io.volume_writer import check_output, differences, record_path, write_volume
 from biostyle.io.volumes import Volume, open_volume
 from biostyle.progress import Progress, SilentProgress
 from biostyle.stages.overlap import Run, look_ahead
@@ -239,12 +239,13 @@ def process_file(
             task.describe(volume.info)
             indices = list(volume.info.planes(task.channel))
             run.count(n_found=len(indices) - 1)
-            if record_path(target).is_file() and is_written(
-                target, volume.source_sha256(), task.request(model)
-            ):
-                run.count(n_done=len(indices))
-                return FileResult(source, str(target), "up to date")
-            check_output(target, file.path, overwrite=task.overwrite)
+            differing: tuple[str, ...] = ()
+            if record_path(target).is_file():
+                differing = differences(target, volume.source_sha256(), task.request(model))
+                if not differing:
+                    run.count(n_done=len(indices))
+                    return FileResult(source, str(target), "up to date")
+            check_output(target, file.path, overwrite=task.overwrite, differing=differing)
             if dry_run:
                 run.count(n_done=len(indices))
                 return FileResult(source, str(target), "would be written")

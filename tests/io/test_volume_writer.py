@@ -18,7 +18,7 @@ import tifffile
 from biostyle.errors import ImageError, OutputError
 from biostyle.io import volume_writer
 from biostyle.io.value_range import RangeMapping
-from biostyle.io.volume_writer import check_output, is_written, record_path, write_volume
+from biostyle.io.volume_writer import check_output, differences, record_path, write_volume
 from biostyle.io.volumes import open_volume
 from biostyle.types import NDArray
 from tests.io.bad_files import DEEP, FRAME, RGB, STACK, tiff
@@ -136,14 +136,16 @@ def test_the_record(stack: Path, tmp_path: Path) -> None:
     }
     assert record["output"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert record["output"]["pixels_sha256"] == hashlib.sha256(STACK.tobytes()).hexdigest()
-    assert is_written(out, source, request)
-    assert not is_written(out, source, {"model": "2e"})
-    assert not is_written(out, "0" * 64, request)
-    assert not is_written(tmp_path / "out" / "b.tif", source, request)
+    assert differences(out, source, request) == ()
+    assert differences(out, source, {"model": "2e"}) == ("model", "scales")
+    assert differences(out, "0" * 64, request) == ("source file",)
+    assert differences(tmp_path / "out" / "b.tif", source, request) == ("record",)
     out.write_bytes(out.read_bytes() + b"\0")
-    assert not is_written(out, source, request)
+    assert differences(out, source, request) == ("output file",)
+    out.unlink()
+    assert differences(out, source, request) == ("output file",)
     record_path(out).write_text("{}")
-    assert not is_written(out, source)
+    assert differences(out, source) == ("record",)
 
 
 def test_the_same_planes_give_the_same_bytes(stack: Path, tmp_path: Path) -> None:
