@@ -69,7 +69,7 @@ def resolve_axes(shape: Sequence[int], stated: str, given: str | None, where: st
     stated : str
         What the file's metadata say; a letter outside of "TCZYXS" is a dimension without a meaning.
     given : str or None
-        What the user says, which wins.
+        What the user says, which wins. A plane (H, W) may be all there is of it: files leave out dimensions of length 1.
     where : str
         The file, for the error.
 
@@ -86,11 +86,13 @@ def resolve_axes(shape: Sequence[int], stated: str, given: str | None, where: st
 
     Examples
     --------
-    >>> resolve_axes((64, 64), "YX", None, "a.tif")
-    'YX'
+    >>> resolve_axes((64, 64), "YX", None, "a.tif"), resolve_axes((64, 64), "YX", "TYX", "b.tif")
+    ('YX', 'YX')
     """
     if given is not None:
-        return parse_axes(given, shape, where)
+        single = (1,) * (len(given) - 2) if len(shape) == 2 else ()
+        letters = parse_axes(given, (*single, *shape), where)
+        return "YX" if single else letters
     if len(shape) == 2:
         return "YX"
     clear = len(set(stated)) == len(stated) == len(shape) and not set(stated) - set(AXES)

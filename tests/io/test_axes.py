@@ -28,6 +28,15 @@ def test_what_the_user_says_wins_over_the_file() -> None:
     assert resolve_axes((4, 4), "QQ", None, "a.tif") == "YX"
 
 
+def test_a_file_of_one_plane_may_be_among_stacks() -> None:
+    assert resolve_axes((4, 4), "YX", "tyx", "a.tif") == "YX"
+    assert resolve_axes((4, 4), "YX", "TCZYX", "a.tif") == "YX"
+    with pytest.raises(ImageError, match=r"letters of TCZYXS, got 'QYX' \(a\.tif\)"):
+        resolve_axes((4, 4), "YX", "QYX", "a.tif")
+    with pytest.raises(ImageError, match=r"3 dimensions of shape \(5, 4, 4\), got 'TCYX'"):
+        resolve_axes((5, 4, 4), "QYX", "TCYX", "a.tif")
+
+
 @pytest.mark.parametrize("stated", ["IYX", "QYX", "", "AYX", "TTX", "YXZ"])
 def test_unclear_axes_are_asked_for(stated: str) -> None:
     with pytest.raises(ImageError, match=rf"got '{stated}' .*\(5, 64, 48\) \(a\.tif\).*--axes TYX, ZYX"):
