@@ -32,7 +32,7 @@ SMALL, WHOLE = Preprocessing(scaling="dtype", working_side_px=48), Preprocessing
 _BRIEF: dict[str, Any] = {"log_every": 1, "precision": "float32"}
 CLASSIFIER = ClassifierSettings(n_steps=4, batch_size=8, **_BRIEF)
 SEGMENTER = SegmenterSettings(n_steps=20, n_filters=4, depth=2, crop_size_px=48, batch_size=2, **_BRIEF)
-RESTORER = RestorationSettings(n_steps=2, n_filters=2, n_blocks=1, n_rounds=1, batch_size=2, **_BRIEF)
+RESTORER = RestorationSettings(n_steps=2, n_filters=2, depth=2, n_rounds=1, batch_size=2, **_BRIEF)
 STYLIZER = StylizerSettings(
     n_steps=2,
     n_filters=2,

@@ -11,6 +11,7 @@ from biostyle.models.classifier import EfficientNetClassifier, SmallClassifier
 from biostyle.models.deeplab import DeepLab
 from biostyle.models.patch_discriminator import PatchDiscriminator
 from biostyle.models.residual_generator import ResidualGenerator
+from biostyle.models.residual_unet import ResidualUNet
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.models.unet import UNet
 
@@ -19,6 +20,7 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     "efficientnet_classifier": EfficientNetClassifier,
     "patch_discriminator": PatchDiscriminator,
     "residual_generator": ResidualGenerator,
+    "residual_unet": ResidualUNet,
     "resnet_generator": ResnetGenerator,
     "small_classifier": SmallClassifier,
     "unet": UNet,

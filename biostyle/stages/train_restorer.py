@@ -1,4 +1,4 @@
-"""Stage: good photographs and the degradation model → a generator that undoes degradation."""
+"""Stage: good photographs and the degradation model → a network that undoes degradation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def train_restorer(
     device: str,
     options: BuildOptions,
 ) -> Path:
-    """Train a generator on the training part of good photographs and on what the degradation model makes of them.
+    """Train a network on the training part of good photographs and on what the degradation model makes of them.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def train_restorer(
                 poor += squares
                 originals += [index] * len(squares)
         model, _ = load_model(segmenter)
-        generator = train_on_pairs(
+        network = train_on_pairs(
             _batch(poor),
             _batch([domain.read_image(row) for row in rows]),
             torch.tensor(originals),
@@ -84,7 +84,7 @@ def train_restorer(
         )
         save_model(
             partial / GENERATOR,
-            generator,
+            network,
             preprocessing=Preprocessing(scaling="dtype").model_dump(mode="json"),
             training_data={"clean": fingerprint(clean), "frames": domain.global_ids(rows)},
         )

@@ -6,7 +6,7 @@ from biostyle.adapted_model import GENERATOR
 from biostyle.artifacts import BuildOptions, read_record
 from biostyle.checkpoints import load_model, read_card
 from biostyle.data.prepared import load_prepared
-from biostyle.models.residual_generator import ResidualGenerator
+from biostyle.models.residual_unet import ResidualUNet
 from biostyle.stages.stylize_photographs import stylize_photographs, unseen
 from biostyle.stages.train_restorer import train_restorer
 from tests.fundus import RESTORER, FundusRun
@@ -23,7 +23,7 @@ def test_it_learns_from_training_patients_alone(fundus_run: FundusRun, tmp_path:
     card = read_card(out / GENERATOR)
     assert card["training_data"]["frames"] == domain.global_ids(domain.frames("train"))
     assert sorted(read_record(out)["request"]["inputs"]) == ["clean", "segmenter"]
-    assert isinstance(load_model(out / GENERATOR)[0], ResidualGenerator)
+    assert isinstance(load_model(out / GENERATOR)[0], ResidualUNet)
     assert len(pd.read_csv(out / "history.csv")) == RESTORER.n_steps
 
 

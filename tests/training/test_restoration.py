@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from biostyle.adaptation import freeze
 from biostyle.errors import InterruptedRunError, SplitError
-from biostyle.models.residual_generator import ResidualGenerator
+from biostyle.models.residual_unet import ResidualUNet
 from biostyle.models.unet import UNet
 from biostyle.training.restoration import RestorationSettings, train_on_pairs
 
 CPU = torch.device("cpu")
 TINY = RestorationSettings(
-    n_steps=6, log_every=1, checkpoint_every=4, batch_size=2, n_filters=4, n_blocks=1, precision="float32"
+    n_steps=6, log_every=1, checkpoint_every=4, batch_size=2, n_filters=4, depth=1, precision="float32"
 )
 
 
@@ -26,7 +26,7 @@ def pairs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return (good[originals] / 2).to(torch.uint8), good.to(torch.uint8), originals
 
 
-def train(out: Path, settings: RestorationSettings = TINY, **options: Any) -> ResidualGenerator:
+def train(out: Path, settings: RestorationSettings = TINY, **options: Any) -> ResidualUNet:
     out.mkdir(exist_ok=True)
     torch.manual_seed(1)
     segmenter = freeze(UNet(3, 2, 4, 1))
@@ -43,10 +43,10 @@ def weights(model: torch.nn.Module) -> dict[str, bytes]:
 def test_it_learns_to_undo(tmp_path: Path) -> None:
     poor, good, originals = pairs()
     settings = TINY.model_copy(update={"n_steps": 60, "log_every": 60})
-    generator = train(tmp_path, settings)
-    assert not generator.training
+    network = train(tmp_path, settings)
+    assert not network.training
     with torch.inference_mode():
-        restored = generator(poor / 255)
+        restored = network(poor / 255)
     wanted = good[originals] / 255
     assert F.l1_loss(restored, wanted) < 0.7 * F.l1_loss(poor / 255, wanted)
 
