@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from biostyle.models.single_object import SingleObject
+
 
 def freeze(model: nn.Module) -> nn.Module:
     """Put a network into evaluation mode and stop its parameters from changing.
@@ -78,10 +80,15 @@ class AdaptedSegmenter(nn.Module):
         Works on images of A. It is frozen here.
     stylizer_ba : Module
         Brings images of B to the look of A. It may change their size.
+    single_object : SingleObject or None
+        Keeps one object of each mask; None keeps all.
     """
 
-    def __init__(self, segmenter_a: nn.Module, stylizer_ba: nn.Module) -> None:
+    def __init__(
+        self, segmenter_a: nn.Module, stylizer_ba: nn.Module, single_object: SingleObject | None = None
+    ) -> None:
         super().__init__()
+        self.single_object = single_object
         self.segmenter_a = freeze(segmenter_a)
         self.stylizer_ba = stylizer_ba
 
@@ -118,4 +125,4 @@ class AdaptedSegmenter(nn.Module):
         logits = self.segmenter_a(self.stylizer_ba(images))
         if logits.shape[-2:] != images.shape[-2:]:
             logits = F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
-        return logits
+        return logits if self.single_object is None else self.single_object(logits)

@@ -1,8 +1,9 @@
 """Adapted models on disk: a segmenter, what stands before it, and how frames become its input.
 
 A *candidate* directory holds any of the model directories ``chain`` (deterministic matching), ``gen_ba`` (a generator from
-B to A) and ``segmenter`` (S_B, in place of S_A). An *adapted model* is the same with a segmenter always in it and
-``adapted.json``, which lists the SHA-256 of each file of its parts, so that it works wherever it is copied to.
+B to A) and ``segmenter`` (S_B, in place of S_A), and beside them perhaps ``single_object`` (what keeps one object of each
+mask). An *adapted model* is the same with a segmenter always in it and ``adapted.json``, which lists the SHA-256 of each
+file of its parts, so that it works wherever it is copied to.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from biostyle.io.integrity import sha256
 
 CHAIN, GENERATOR, SEGMENTER, DESCRIPTION = "chain", "gen_ba", "segmenter", "adapted.json"
 STATISTICS = "statistics.safetensors"  # of the training frames, beside a generator's weights
+SINGLE_OBJECT = "single_object"
 _STYLIZERS = (CHAIN, GENERATOR)  # in the order in which they are applied
+PARTS = (*_STYLIZERS, SEGMENTER, SINGLE_OBJECT)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,11 @@ def load_adapted(directory: Path | None, segmenter: Path | None = None) -> Adapt
     if not stylizers:
         return AdaptedModel(model, None, preprocessing, tuple(dict.fromkeys(frames)))
     whole = stylizers[0] if len(stylizers) == 1 else nn.Sequential(*stylizers)
-    adapted = AdaptedSegmenter(model, whole.eval()).eval()
+    single_object = None
+    if directory is not None and (directory / SINGLE_OBJECT).is_dir():
+        single_object, card = load_model(directory / SINGLE_OBJECT)
+        frames += card["training_data"]["frames"]
+    adapted = AdaptedSegmenter(model, whole.eval(), single_object).eval()  # type: ignore[arg-type]
     return AdaptedModel(adapted, whole, preprocessing, tuple(dict.fromkeys(frames)))
 
 
@@ -149,7 +156,8 @@ def save_adapted(candidate: Path | None, segmenter: Path, out: Path, description
     load_adapted(candidate, segmenter)
     own = candidate / SEGMENTER if candidate else segmenter
     parts = {SEGMENTER: own if own.is_dir() else segmenter}
-    parts |= {name: candidate / name for name in _STYLIZERS if candidate and (candidate / name).is_dir()}
+    beside = (*_STYLIZERS, SINGLE_OBJECT)
+    parts |= {name: candidate / name for name in beside if candidate and (candidate / name).is_dir()}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, part in parts.items():
@@ -168,7 +176,7 @@ def save_adapted(candidate: Path | None, segmenter: Path, out: Path, description
 
 def _files(directory: Path) -> dict[str, str]:
     """SHA-256 of every file of the parts, by relative path."""
-    paths = [path for name in (*_STYLIZERS, SEGMENTER) for path in (directory / name).rglob("*")]
+    paths = [path for name in PARTS for path in (directory / name).rglob("*")]
     return {path.relative_to(directory).as_posix(): sha256(path) for path in sorted(paths) if path.is_file()}
 
 

@@ -24,7 +24,7 @@ from biostyle.adapted_model import (
     CHAIN,
     DESCRIPTION,
     GENERATOR,
-    SEGMENTER,
+    PARTS,
     STATISTICS,
     AdaptedModel,
     load_adapted,
@@ -365,12 +365,14 @@ def _prepared(adapted: AdaptedModel) -> nn.Module:
     segmenter: nn.Module = whole.segmenter_a if isinstance(whole, AdaptedSegmenter) else whole
     if isinstance(segmenter, UNet):
         segmenter = prepare_for_inference(segmenter)
-    return AdaptedSegmenter(segmenter, adapted.stylizer).eval() if adapted.stylizer else segmenter
+    if not isinstance(whole, AdaptedSegmenter):
+        return segmenter
+    return AdaptedSegmenter(segmenter, whole.stylizer_ba, whole.single_object).eval()
 
 
 def _fingerprint(directory: Path) -> str:
     """Hash the parts that a result depends on."""
-    parts = [name for name in (CHAIN, GENERATOR, SEGMENTER) if (directory / name).is_dir()]
+    parts = [name for name in PARTS if (directory / name).is_dir()]
     lines = [f"{name} {sha256(directory / name)}\n" for name in parts]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

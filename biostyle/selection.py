@@ -22,6 +22,7 @@ from torch import nn
 from biostyle.adaptation import foreground, foreground_when_turned
 from biostyle.data.preprocessing import Preprocessing, resize
 from biostyle.devices import autocast
+from biostyle.models.single_object import SingleObject
 from biostyle.types import NDArray
 
 Verdict = Literal["adopt", "adopt with care", "don't adapt"]
@@ -77,16 +78,27 @@ class LabelFreeScore:
         is degenerate.
     foreground_fraction : float
         Share of the pixels called foreground.
+    singleness : float or None
+        Share of the foreground that is in its main object, in [0, 1]; 0 where the mask is degenerate. None where images
+        may show several objects.
     """
 
     confidence: float
     agreement: float
     foreground_fraction: float
+    singleness: float | None = None
 
     @property
     def value(self) -> float:
-        """Mean of confidence and agreement."""
-        return (self.confidence + self.agreement) / 2
+        """Mean of confidence, agreement and, where it is known, singleness."""
+        return statistics.fmean(
+            part for part in (self.confidence, self.agreement, self.singleness) if part is not None
+        )
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """What is known, by name."""
+        return {name: part for name, part in vars(self).items() if part is not None}
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,7 @@ def judge(
     device: torch.device,
     *,
     learned: bool = False,
+    single_object: SingleObject | None = None,
 ) -> Evidence:
     """Look at a segmenter's masks of some frames, without truth.
 
@@ -154,6 +167,8 @@ def judge(
         Where to compute.
     learned : bool
         Whether some part of the segmenter was trained on B.
+    single_object : SingleObject or None
+        Finds the main object, where each image shows one.
 
     Returns
     -------
@@ -164,9 +179,10 @@ def judge(
     -----
     With foreground probabilities p and mask m = [p > 1/2], the confidence is 2 Σ p m / (Σ p + Σ m), and the agreement
     2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
-    (foreground outside [0.005, 0.75]) counts 0 in both.
+    (foreground outside [0.005, 0.75]) counts 0 in both. Where each image shows one object, a third part of the score is the
+    share of m that is in its main object.
     """
-    confidences, agreements, fractions, masks = [], [], [], []
+    confidences, agreements, fractions, shares, masks = [], [], [], [], []
     for image in images:
         batch = preprocessing.image_batch(image).to(device)
         with autocast(device):
@@ -177,10 +193,14 @@ def judge(
         telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
         confidences.append(_dice(probs, mask) if telling else 0.0)
         agreements.append(_dice((turned > 0.5).float(), mask) if telling else 0.0)
+        if single_object is not None:
+            kept = single_object.keep(mask[:, 0] > 0).sum()
+            shares.append(float(kept / mask.sum()) if telling else 0.0)
         height, width = image.shape[:2]
         masks.append((resize(probs, (height, width))[0, 0] > 0.5).cpu())
     n = len(fractions)
-    score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n)
+    singleness = sum(shares) / n if single_object is not None else None
+    score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
     return Evidence(score, tuple(masks), learned)
 
 
@@ -281,7 +301,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         if found.learned
     }
     measures = {
-        name: {**vars(score), **({"kept": kept[name]} if name in kept else {}), "label_free": score.value}
+        name: {**score.measures, **({"kept": kept[name]} if name in kept else {}), "label_free": score.value}
         for name, score in scores.items()
     }
 
@@ -321,6 +341,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     reason = (
         f"The label-free score rises from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
         f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"
+        + (f", in one object {winner.singleness:.3f}" if winner.singleness is not None else "")
         + (f", agreement with {simplest} {kept[chosen]:.2f})." if chosen in kept else ").")
     )
     careful = best.value < sure or winner.value - identity.value < 2 * MARGIN

@@ -155,7 +155,7 @@ def test_laws() -> None:
     images = [rng.random((24, 36), np.float32) for _ in range(3)]
     plain = look(GrayIsProbability(), *images)
     assert plain.score.agreement == 1  # what decides pixel by pixel does not care about a turn
-    for part in (*vars(plain.score).values(), plain.score.value):
+    for part in (*plain.score.measures.values(), plain.score.value):
         assert 0 <= part <= 1
     same = look(AdaptedSegmenter(GrayIsProbability(), nn.Identity()), *images)
     assert same.score == plain.score

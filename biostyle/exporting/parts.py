@@ -15,7 +15,15 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from biostyle.adapted_model import CHAIN, DESCRIPTION, GENERATOR, SEGMENTER, load_adapted
+from biostyle.adapted_model import (
+    CHAIN,
+    DESCRIPTION,
+    GENERATOR,
+    PARTS,
+    SEGMENTER,
+    SINGLE_OBJECT,
+    load_adapted,
+)
 from biostyle.artifacts import RECORD, read_record
 from biostyle.checkpoints import load_model, read_card
 from biostyle.data.preprocessing import Preprocessing, resize
@@ -127,6 +135,11 @@ def open_part(directory: Path, name: Part) -> ModelPart:
     elif name == "segmenter":
         network, card = load_model(directory / SEGMENTER)
         preprocessing = Preprocessing.model_validate(card["preprocessing"])
+    elif (directory / SINGLE_OBJECT).is_dir():
+        raise ConfigError(
+            f"composition must be left out for a model with {SINGLE_OBJECT}, got one ({directory}): keeping one object is no "
+            "network. Export its stylizer and its segmenter."
+        )
     if preprocessing.working_side_px is not None:
         raise ConfigError(
             f"working_side_px must be left out for an export, got {preprocessing.working_side_px} ({directory}). "
@@ -180,7 +193,7 @@ def read_description(directory: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{DESCRIPTION} must describe an adapted model, got {error} ({path}). Point at OUT/model of adapt."
         ) from error
-    names = [name for name in (CHAIN, GENERATOR, SEGMENTER) if (directory / name).is_dir()]
+    names = [name for name in PARTS if (directory / name).is_dir()]
     return {**description, "parts": {name: read_card(directory / name) for name in names}}
 
 

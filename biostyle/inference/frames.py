@@ -46,11 +46,9 @@ def segment_frame(
     """
     settings = settings or InferenceSettings()
     if isinstance(segmenter, AdaptedSegmenter):
-        images = stylize(segmenter.stylizer_ba, preprocessing.image_batch(image), device, settings)
-        segmenter = segmenter.segmenter_a
-    else:
-        images = preprocessing.image_batch(image)
-    return _segment(segmenter, images, image.shape, device, settings)
+        stylized = stylize(segmenter.stylizer_ba, preprocessing.image_batch(image), device, settings)
+        return _segment_stylized(segmenter, stylized, image.shape, device, settings)
+    return _segment(segmenter, preprocessing.image_batch(image), image.shape, device, settings)
 
 
 def stylize_frame(
@@ -116,8 +114,22 @@ def adapt_frame(
     """
     settings = settings or InferenceSettings()
     stylized = stylize(model.stylizer_ba, preprocessing.image_batch(image), device, settings)
-    mask = _segment(model.segmenter_a, stylized, image.shape, device, settings)
+    mask = _segment_stylized(model, stylized, image.shape, device, settings)
     return _to_frame(stylized, image.shape), mask
+
+
+def _segment_stylized(
+    model: AdaptedSegmenter,
+    stylized: torch.Tensor,
+    shape: tuple[int, ...],
+    device: torch.device,
+    settings: InferenceSettings,
+) -> NDArray:
+    """Segment a translated frame, and keep one object where the model says so."""
+    mask = _segment(model.segmenter_a, stylized, shape, device, settings)
+    if model.single_object is not None:
+        mask *= model.single_object.keep(torch.from_numpy(mask > 0)[None])[0].numpy()
+    return mask
 
 
 @torch.inference_mode()

@@ -59,6 +59,9 @@ class GridSettings(BaseModel):
         How many chains are judged on all these frames; the first round looks at every chain on one of them.
     largest_side_px : int
         Scales that would make a frame larger than this are left out.
+    single_object : bool
+        Whether each image shows one object, as A's masks do; of what is found in B one object is kept then, and candidates
+        that find more score less.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -72,6 +75,7 @@ class GridSettings(BaseModel):
     n_frames: int = Field(3, ge=1)
     n_finalists: int = Field(12, ge=1)
     largest_side_px: int = Field(1600, ge=32)
+    single_object: bool = Field(False, exclude_if=lambda wanted: not wanted)
 
     @property
     def learned_tones(self) -> tuple[str, ...]:
@@ -174,7 +178,7 @@ def grid_chains(settings: GridSettings) -> list[GridChain]:
     Returns
     -------
     list of GridChain
-        Every combination but the one that changes nothing.
+        Every combination but the one that changes nothing; that one as well where one object is kept, which changes masks.
 
     Examples
     --------
@@ -189,4 +193,6 @@ def grid_chains(settings: GridSettings) -> list[GridChain]:
     changes = sorted(
         chains, key=lambda chain: (abs(math.log(chain.scale)), chain.inverted, chain.tone != "linear")
     )
+    if settings.single_object:
+        return changes
     return [chain for chain in changes if (chain.scale, chain.inverted, chain.tone) != (1.0, False, "linear")]

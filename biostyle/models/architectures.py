@@ -13,6 +13,7 @@ from biostyle.models.patch_discriminator import PatchDiscriminator
 from biostyle.models.residual_generator import ResidualGenerator
 from biostyle.models.residual_unet import ResidualUNet
 from biostyle.models.resnet_generator import ResnetGenerator
+from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
@@ -22,6 +23,7 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     "residual_generator": ResidualGenerator,
     "residual_unet": ResidualUNet,
     "resnet_generator": ResnetGenerator,
+    "single_object": SingleObject,
     "small_classifier": SmallClassifier,
     "unet": UNet,
 }

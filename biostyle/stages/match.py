@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from biostyle.adaptation import AdaptedSegmenter
-from biostyle.adapted_model import CHAIN
+from biostyle.adapted_model import CHAIN, SINGLE_OBJECT
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import load_model, save_model
-from biostyle.data.datasets import read_images
+from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepared import PreparedFrame, load_prepared, spread
 from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
 from biostyle.matching.chain import Step
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
+from biostyle.models.single_object import SingleObject
 from biostyle.selection import SCORING, Evidence, best_candidate, concord, judge
 from biostyle.types import NDArray
 
@@ -45,11 +47,13 @@ def match(
         Model directory of S_A.
     out : Path
         Candidate directory to make: ``chain``, which is the one that changes least among those that cannot be told from
-        the best; ``chains.csv`` with every chain's score, finalists first; ``concord.json`` with the agreement of the best.
+        the best; ``chains.csv`` with every chain's score, finalists first; ``concord.json`` with the agreement of the best;
+        where the grid says that images show one object, ``single_object``, which keeps it.
     settings : GridSettings
         The grid.
     prepared_a : Path or None
-        Prepared domain A, for tones that are learned from its training frames; not looked at where there are none.
+        Prepared domain A, for tones that are learned from its training frames and for where its objects are; not looked at
+        where neither is asked for.
     device : str
         Where to compute; not part of the request.
     options : BuildOptions
@@ -63,11 +67,20 @@ def match(
     Raises
     ------
     ConfigError
-        If no scale of the grid fits the frames, or tones are to be learned and there is no A.
+        If no scale of the grid fits the frames, or something is to be learned from A and there is no A.
+    MaskError
+        If images show one object and A has no masks.
     ImageError
         If tones need colour and the frames are gray.
     """
     inputs = {"prepared_b": prepared_b, "segmenter": segmenter}
+    if settings.single_object and prepared_a is None:
+        raise ConfigError(
+            "matching.single_object must be false where there is no A, got true. Give a prepared domain A, whose masks say "
+            "where objects are."
+        )
+    if settings.single_object and prepared_a is not None:
+        inputs["prepared_a"] = prepared_a
     if settings.learned_tones:
         if prepared_a is None:
             raise ConfigError(
@@ -86,8 +99,11 @@ def match(
         base = Preprocessing.model_validate(card["preprocessing"])
         frames = domain.global_ids(rows)
         learned: dict[str, Step] = {}
+        single_object = None
         if "prepared_a" in inputs:
             domain_a = load_prepared(inputs["prepared_a"])
+            if settings.single_object:
+                single_object = SingleObject.of(read_masks(domain_a, domain_a.with_truth("train"), base))
             rows_a = domain_a.frames("train")
             images_a = [image[None] for image in read_images(domain_a, rows_a, base)]
             learned = learn_tones(settings.learned_tones, images_a)
@@ -103,7 +119,7 @@ def match(
 
         def judged(chain: GridChain, position: int, on: list[NDArray]) -> Evidence:
             adapted = AdaptedSegmenter(model, chain.build(settings, learned)).eval()
-            found = judge(adapted, on, base.scaled(chain.scale), where)
+            found = judge(adapted, on, base.scaled(chain.scale), where, single_object=single_object)
             n_looks = len(chains) + n_finalists
             options.progress.update(position + 1, n_looks, {"label-free": found.score.value})
             return found
@@ -123,7 +139,7 @@ def match(
                 "chain": chain.name,
                 "chosen": chain == best,
                 "round": 2 if chain in scores else 1,
-                **vars(score),
+                **score.measures,
                 "label_free": score.value,
             }
             for chain, score in {
@@ -132,15 +148,16 @@ def match(
         ]
         pd.DataFrame(table).to_csv(partial / "chains.csv", index=False, lineterminator="\n")
         write_json(partial / CONCORD, {"concord": concord([evidence[chain] for chain in ranking])})
-        save_model(
-            partial / CHAIN,
-            best.build(settings, learned),
-            preprocessing=base.scaled(best.scale).model_dump(mode="json"),
-            training_data={
+        described: dict[str, Any] = {
+            "preprocessing": base.scaled(best.scale).model_dump(mode="json"),
+            "training_data": {
                 **{name: fingerprint(path) for name, path in inputs.items() if name != "segmenter"},
                 "frames": frames,
             },
-        )
+        }
+        save_model(partial / CHAIN, best.build(settings, learned), **described)
+        if single_object is not None:
+            save_model(partial / SINGLE_OBJECT, single_object, **described)
 
     build(out, "match", {**settings.model_dump(mode="json"), "scoring": SCORING}, inputs, work, options)
     return out

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from biostyle.adapted_model import CHAIN, SEGMENTER, load_adapted
+from biostyle.adapted_model import CHAIN, SEGMENTER, SINGLE_OBJECT, load_adapted
 from biostyle.artifacts import BuildOptions, build, fingerprint
 from biostyle.checkpoints import load_model, read_card, save_model
 from biostyle.data.datasets import read_images, read_masks
@@ -89,7 +90,7 @@ def retrain(
         model, card = load_model(start / SEGMENTER if start else segmenter)
         taught = load_adapted(teacher, segmenter)
         chain = load_model(teacher / CHAIN)[0] if teacher else nn.Identity()
-        doubt = 0.0 if supervised or teacher is None else 1 - read_concord(teacher)
+        doubt = 0.0 if supervised or teacher is None else doubt_about(teacher)
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
@@ -143,10 +144,29 @@ def retrain(
         save_model(partial / SEGMENTER, network, **described)
         if teacher is not None:
             save_model(partial / CHAIN, chain, **described)
+            if (teacher / SINGLE_OBJECT).is_dir():
+                shutil.copytree(teacher / SINGLE_OBJECT, partial / SINGLE_OBJECT)
 
     request = {"training": settings.request(), "seed": seed, "supervised": supervised}
     build(out, "retrain", request, inputs, work, options)
     return out
+
+
+def doubt_about(teacher: Path) -> float:
+    """Say how much a teacher's masks are to be doubted in favour of the rarer class.
+
+    Parameters
+    ----------
+    teacher : Path
+        Candidate directory.
+
+    Returns
+    -------
+    float
+        One minus the concord of the best chains. None where one object is kept of each mask: there S_A is known to invent
+        objects rather than to miss them.
+    """
+    return 0.0 if (teacher / SINGLE_OBJECT).is_dir() else 1 - read_concord(teacher)
 
 
 @torch.inference_mode()

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from biostyle.adapted_model import GENERATOR, SEGMENTER, is_usable, load_adapted
+from biostyle.adapted_model import GENERATOR, SEGMENTER, SINGLE_OBJECT, is_usable, load_adapted
 from biostyle.artifacts import BuildOptions, build, write_json
+from biostyle.checkpoints import load_model
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
@@ -67,6 +68,8 @@ def select(
 
     def work(partial: Path) -> None:
         where = resolve_device(device)
+        keepers = [path / SINGLE_OBJECT for path in candidates.values() if (path / SINGLE_OBJECT).is_dir()]
+        single_object: Any = load_model(keepers[0])[0] if keepers else None
 
         def judged(prepared: Path, candidate: Path | None) -> Evidence:
             domain = load_prepared(prepared)
@@ -76,7 +79,10 @@ def select(
                 (candidate / part).is_dir() for part in (GENERATOR, SEGMENTER)
             )
             images = (domain.read_image(row) for row in rows)
-            return judge(adapted.segmenter.to(where), images, adapted.preprocessing, where, learned=learned)
+            return judge(
+                adapted.segmenter.to(where), images, adapted.preprocessing, where,
+                learned=learned, single_object=single_object,
+            )  # fmt: skip
 
         left_out = {name: left_out_reason(path) for name, path in candidates.items() if not is_usable(path)}
         evidence = {IDENTITY: judged(prepared_b, None)}
