@@ -27,6 +27,7 @@ from biostyle.matching.chain import MatchingChain
 from biostyle.matching.colour import Reinhard
 from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
+from biostyle.models.single_object import SingleObject
 from biostyle.selection import MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
 from biostyle.stages import match as stage
 from biostyle.stages.match import match, read_concord
@@ -112,9 +113,12 @@ def test_every_chain_is_looked_at_once_and_only_the_finalists_on_all_frames(
 ) -> None:
     looks: list[int] = []
 
-    def count(segmenter: nn.Module, images: list[np.ndarray], *rest: object) -> Evidence:
+    def count(
+        segmenter: nn.Module, images: list[np.ndarray], *rest: object, single_object: SingleObject | None
+    ) -> Evidence:
+        assert single_object is None
         looks.append(len(images))
-        return judge(segmenter, images, *rest)
+        return judge(segmenter, images, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stage, "judge", count)
     grid = SMALL.model_copy(update={"n_finalists": 3})
@@ -151,7 +155,7 @@ def test_of_chains_that_cannot_be_told_apart_the_one_that_changes_least_is_kept(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everywhere = Evidence(LabelFreeScore(0.9, 0.9, 0.2), (torch.ones(1, 1, dtype=torch.bool),))
-    monkeypatch.setattr(stage, "judge", lambda *_: everywhere)
+    monkeypatch.setattr(stage, "judge", lambda *_, **__: everywhere)
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
     table = pd.read_csv(out / "chains.csv")
     assert list(table.loc[table["chosen"], "chain"]) == ["x1 square_root"]
