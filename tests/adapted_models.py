@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from biostyle.adapted_model import save_adapted
+from biostyle.adapted_model import PARTS, save_adapted
 from biostyle.checkpoints import save_model
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.matching.chain import MatchingChain
 from biostyle.matching.intensity import Polarity
 from biostyle.models.resnet_generator import ResnetGenerator
+from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
 
 
@@ -26,12 +27,15 @@ def write_adapted(directory: Path, parts: tuple[str, ...] = ("chain", "gen_ba"),
         "segmenter": UNet(n_filters=2, depth=1).eval(),
         "gen_ba": ResnetGenerator(n_filters=2, n_blocks=1).eval(),
         "chain": MatchingChain([Polarity()]),
+        "single_object": SingleObject.of(
+            [torch.ones(1, 1, dtype=torch.uint8)]
+        ),  # the largest, wherever it is
     }
     with torch.no_grad():  # about as much foreground as background
         segmenter = networks["segmenter"]
         images = torch.rand(1, 1, 64, 64)
-        for name in parts:
-            images = networks[name](images)
+        for name in ("chain", "gen_ba"):
+            images = networks[name](images) if name in parts else images
         logits = segmenter(images)
         segmenter.head.bias[1] -= (logits[:, 1] - logits[:, 0]).median()  # type: ignore[union-attr, operator, index]
     sources = directory.with_name(f"{directory.name}-parts")
@@ -91,7 +95,7 @@ def spoil(directory: Path, how: str) -> None:
 def list_anew(directory: Path) -> None:
     """Put the hashes of the parts as they are into ``adapted.json``."""
     card = json.loads((directory / "adapted.json").read_text())
-    parts = [path for part in ("chain", "gen_ba", "segmenter") for path in (directory / part).rglob("*")]
+    parts = [path for part in PARTS for path in (directory / part).rglob("*")]
     hashes = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in parts if path.is_file()}
     card["files"] = {path.relative_to(directory).as_posix(): digest for path, digest in hashes.items()}
     (directory / "adapted.json").write_text(json.dumps(card))

@@ -19,6 +19,7 @@ from biostyle.errors import CheckpointError, OutputError
 from biostyle.matching.chain import MatchingChain
 from biostyle.matching.intensity import Polarity
 from biostyle.models.resnet_generator import ResnetGenerator
+from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
 from tests.simulated import read_tree
 
@@ -36,6 +37,7 @@ class Models:
             "segmenter": UNet(n_filters=2, depth=1).eval(),
             "gen_ba": ResnetGenerator(n_filters=2, n_blocks=1).eval(),
             "chain": MatchingChain([Polarity()]),
+            "single_object": SingleObject(),
         }
         self.segmenter_a = root / "segmenter_a"
         self.save("segmenter_a", self.segmenter_a)
@@ -91,6 +93,32 @@ def test_the_segmenter_alone_takes_frames_as_they_are(models: Models, images: to
     assert adapted.stylizer is None
     assert torch.equal(adapted.segmenter(images), models.networks["segmenter_a"](images))
     assert adapted.frames == ("shared", "of segmenter_a")
+
+
+STYLIZED = [("chain",), ("gen_ba",), ("chain", "gen_ba"), ("chain", "segmenter")]
+
+
+@pytest.mark.parametrize("parts", STYLIZED, ids="+".join)
+def test_what_keeps_one_object_is_applied_last(
+    parts: tuple[str, ...], models: Models, images: torch.Tensor, tmp_path: Path
+) -> None:
+    plain = load_adapted(models.candidate(*parts), models.segmenter_a)
+    logits = plain.segmenter(images)
+    candidate = models.candidate("single_object")
+    adapted = load_adapted(candidate, models.segmenter_a)
+    assert torch.equal(adapted.segmenter(images), models.networks["single_object"](logits))
+    assert adapted.frames == (*plain.frames, "of single_object")
+    save_adapted(candidate, models.segmenter_a, tmp_path / "out", {})
+    shutil.rmtree(candidate)
+    saved = load_adapted(tmp_path / "out")
+    assert torch.equal(saved.segmenter(images), adapted.segmenter(images))
+    assert saved.frames == adapted.frames
+    files = json.loads((tmp_path / "out" / "adapted.json").read_text())["files"]
+    weights = tmp_path / "out" / "single_object" / "model.safetensors"
+    assert files["single_object/model.safetensors"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    shutil.rmtree(weights.parent)
+    with pytest.raises(CheckpointError, match=r"single_object/model\.json must have SHA-256 .* no such file"):
+        load_adapted(tmp_path / "out")
 
 
 @pytest.mark.parametrize("parts", [("chain",), ("gen_ba",), ("chain", "gen_ba")], ids="+".join)

@@ -134,6 +134,20 @@ def test_a_model_travels_as_the_name_of_its_directory(model: application.Model) 
     np.testing.assert_array_equal(copy.stylize(STACK[0, 0]), model.stylize(STACK[0, 0]))
 
 
+def test_one_object_is_kept_as_the_parts_keep_it(tmp_path: Path) -> None:
+    directory = write_adapted(tmp_path / "model", ("chain", "gen_ba", "single_object"))
+    adapted, model, frame = load_adapted(directory), load(directory, "cpu"), STACK[0, 0]
+    mask = segment_frame(adapted.segmenter, frame, adapted.preprocessing, CPU)
+    np.testing.assert_array_equal(model.segment(frame), mask * 255)
+    assert model.segment(frame, labels="components").max() == 1
+    several = write_adapted(tmp_path / "several")
+    assert load(several, "cpu").segment(frame, labels="components").max() > 1
+    assert load(several).fingerprint != model.fingerprint
+    np.testing.assert_array_equal(model.stylize(frame), load(several, "cpu").stylize(frame))
+    masks = model.segment(STACK, "TCYX", labels="components")
+    assert all(masks[place].max() == 1 for place in np.ndindex(3, 2))
+
+
 def test_the_fingerprint_is_that_of_the_parts(directory: Path, tmp_path: Path) -> None:
     again, other = write_adapted(tmp_path / "again"), write_adapted(tmp_path / "other", seed=1)
     (again / "notes.txt").write_text("good for Tuesdays")

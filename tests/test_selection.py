@@ -10,6 +10,7 @@ from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
 from biostyle.data.preprocessing import Preprocessing
+from biostyle.models.single_object import SingleObject
 from biostyle.selection import (
     AT_HOME,
     CONCORD,
@@ -60,8 +61,13 @@ def frame(*rows: list[float]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def look(segmenter: nn.Module, *images: np.ndarray, preprocessing: Preprocessing = AS_THEY_ARE) -> Evidence:
-    return judge(segmenter, images, preprocessing, CPU)
+def look(
+    segmenter: nn.Module,
+    *images: np.ndarray,
+    preprocessing: Preprocessing = AS_THEY_ARE,
+    single_object: SingleObject | None = None,
+) -> Evidence:
+    return judge(segmenter, images, preprocessing, CPU, single_object=single_object)
 
 
 def spots(n: int, shift: int = 0) -> tuple[torch.Tensor, ...]:
@@ -130,6 +136,54 @@ def test_the_guard_looks_at_each_frame() -> None:
     score = look(GrayIsProbability(), *(np.full((8, 8), gray, np.float32) for gray in (0.999, 1e-5))).score
     assert score.foreground_fraction == 0.5
     assert score.value == 0
+
+
+def lesion_and_shadow() -> tuple[np.ndarray, SingleObject]:
+    """An image of 8 x 8 pixels with six in the middle and ten along the border, and what keeps those in the middle."""
+    image = np.full((8, 8), 0.1, np.float32)
+    image[3:5, 3:6] = image[0, :8] = image[1, :2] = 0.9
+    middle = torch.zeros(8, 8, dtype=torch.uint8)
+    middle[3:5, 3:5] = 1
+    return image, SingleObject.of([middle], grid=8)
+
+
+def test_singleness_is_the_share_of_the_foreground_in_its_main_object() -> None:
+    image, in_the_middle = lesion_and_shadow()
+    score = look(GrayIsProbability(), image, single_object=in_the_middle).score
+    assert score.singleness == pytest.approx(6 / 16)
+    confidence = 2 * 0.9 * 16 / (0.9 * 16 + 0.1 * 48 + 16)
+    assert score.value == pytest.approx((confidence + 1 + 6 / 16) / 3)
+    assert score.measures == {
+        "confidence": pytest.approx(confidence), "agreement": 1, "foreground_fraction": 0.25,
+        "singleness": pytest.approx(6 / 16),
+    }  # fmt: skip
+
+
+def test_singleness_is_a_mean_over_frames_and_0_where_the_mask_is_degenerate() -> None:
+    image, in_the_middle = lesion_and_shadow()
+    alone = image.copy()
+    alone[:2] = 0.1
+    empty, full = np.full((8, 8), 1e-5, np.float32), np.full((8, 8), 0.999, np.float32)
+    for images, expected in (
+        ([alone], 1),
+        ([empty], 0),
+        ([full], 0),
+        ([image, alone, empty, full], (6 / 16 + 1) / 4),
+    ):
+        score = look(GrayIsProbability(), *images, single_object=in_the_middle).score
+        assert score.singleness == pytest.approx(expected)
+    assert look(GrayIsProbability(), empty, single_object=in_the_middle).score.value == 0
+
+
+def test_where_images_may_show_several_objects_their_number_is_no_matter() -> None:
+    image, in_the_middle = lesion_and_shadow()
+    plain, known = (
+        look(GrayIsProbability(), image, single_object=keeper).score for keeper in (None, in_the_middle)
+    )
+    assert plain.singleness is None
+    assert plain.value == pytest.approx((plain.confidence + plain.agreement) / 2)
+    assert list(plain.measures) == ["confidence", "agreement", "foreground_fraction"]
+    assert (plain.confidence, plain.agreement) == (known.confidence, known.agreement)
 
 
 def test_masks_lie_on_the_frames_own_grid_whatever_the_working_scale() -> None:
@@ -233,6 +287,20 @@ def test_the_unchanged_frames_win_ties(gain: float, chosen: str) -> None:
     if chosen == IDENTITY:
         assert "beats the unchanged frames' label-free score (0.950" in choice.reason
         assert f"the others reach {0.95 + gain:.3f}" in choice.reason
+
+
+def test_of_two_that_are_equally_sure_the_one_that_finds_one_object_is_adopted() -> None:
+    """Without the third part there would be nothing to gain; the home score has it as well."""
+    mask = spots(10)
+    several, one = (
+        Evidence(LabelFreeScore(0.97, 0.97, 0.1, singleness), mask) for singleness in (0.7, 0.985)
+    )
+    choice = choose({IDENTITY: several, "matching": one}, LabelFreeScore(0.97, 0.97, 0.1, 0.97))
+    assert choice.chosen == "matching"
+    assert "rises from 0.880 to 0.975" in choice.reason
+    assert "agreement under rotation 0.970, in one object 0.985)." in choice.reason
+    assert choice.candidates[IDENTITY]["singleness"] == 0.7
+    assert stays(choose({IDENTITY: found(0.97), "matching": found(0.97)}, found(0.97).score))
 
 
 def test_among_equals_the_simpler_one_is_taken() -> None:

@@ -76,7 +76,9 @@ class SingleObject(nn.Module):
         """
         maps = [F.adaptive_avg_pool2d((mask == 1).float()[None, None], grid)[0, 0] for mask in masks]
         if not maps:
-            raise MaskError("masks to learn from must be at least one, got 0. Annotate images of A.")
+            raise MaskError(
+                "masks to learn from must be at least one, got 0. Annotate images of A, or switch off single_object."
+            )
         mean = torch.stack(maps).mean(dim=0)
         turned = [torch.rot90(mean, turns) for turns in range(4)]
         made = cls(grid)

@@ -60,6 +60,17 @@ def test_a_segmenter_alone_has_no_stylizer(tmp_path: Path) -> None:
     assert open_part(directory, "composition").output == "probabilities"
 
 
+def test_what_keeps_one_object_is_no_network(tmp_path: Path) -> None:
+    directory = write_adapted(tmp_path / "model", ("chain", "gen_ba", "single_object"))
+    with pytest.raises(
+        ConfigError, match=r"composition .* with single_object, got one \(.*model\).* Export its"
+    ):
+        open_part(directory, "composition")
+    assert open_part(directory, "stylizer").output == "stylized"
+    assert open_part(directory, "segmenter").output == "probabilities"
+    assert set(read_description(directory)["parts"]) == {"chain", "gen_ba", "segmenter", "single_object"}
+
+
 @pytest.mark.parametrize("how", ["a pickle with its hash", "other weights", "no card"])
 def test_a_spoiled_model_is_refused(how: str, tmp_path: Path) -> None:
     directory = write_adapted(tmp_path / "model")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
@@ -8,6 +9,7 @@ from biostyle.data.preprocessing import Preprocessing, resize
 from biostyle.inference.frames import adapt_frame, segment_frame, stylize_frame
 from biostyle.inference.settings import InferenceSettings
 from biostyle.models.resnet_generator import ResnetGenerator
+from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
 
 CPU = torch.device("cpu")
@@ -95,3 +97,31 @@ def test_photographs_stay_in_colour_and_their_masks_flat() -> None:
     np.testing.assert_allclose(stylize_frame(generator, image, preprocessing, CPU), stylized)
     same = stylize_frame(nn.Identity(), image, Preprocessing(scaling="dtype"), CPU)
     np.testing.assert_allclose(same, image / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", ["threshold", "unet"])
+def test_at_most_one_object_is_left_where_the_model_keeps_one(network: str) -> None:
+    """Whether a frame is segmented strip by strip or as a whole; an empty one stays empty."""
+    torch.manual_seed(0)
+    everywhere = SingleObject.of([torch.ones(1, 1, dtype=torch.uint8)])
+    preprocessing = Preprocessing(scaling="dtype")
+    image = np.kron(np.random.default_rng(0).integers(0, 255, (9, 12)), np.ones((5, 5))).astype(np.uint8)
+    segmenter: nn.Module = Threshold()
+    if network == "unet":
+        segmenter = UNet(n_filters=2, depth=2).eval()
+        with torch.no_grad():  # about as much foreground as background
+            logits = segmenter(preprocessing.image_batch(image))
+            segmenter.head.bias[1] -= (logits[:, 1] - logits[:, 0]).median()  # type: ignore[index, operator]
+    adapted = AdaptedSegmenter(segmenter, nn.Identity(), everywhere).eval()
+    small = InferenceSettings(strip_px=7, tile_px=32)
+    mask = segment_frame(adapted, image, preprocessing, CPU, small)
+    several = segment_frame(segmenter, image, preprocessing, CPU, small)
+    assert ndimage.label(several, np.ones((3, 3)))[1] > 1
+    assert ndimage.label(mask, np.ones((3, 3)))[1] == 1
+    assert not (mask > several).any()
+    assert np.array_equal(mask, adapted(preprocessing.image_batch(image)).argmax(1)[0].numpy())
+    stylized, same = adapt_frame(adapted, image, preprocessing, CPU, small)
+    assert np.array_equal(same, mask)
+    np.testing.assert_allclose(stylized, image / 255, rtol=1e-6)
+    dark = AdaptedSegmenter(Threshold(), nn.Identity(), everywhere)
+    assert not segment_frame(dark, np.zeros_like(image), preprocessing, CPU).any()

@@ -22,6 +22,19 @@ def test_holds_every_combination_but_the_one_that_changes_nothing() -> None:
     assert len({chain.name for chain in chains}) == len(chains)
 
 
+def test_what_changes_nothing_is_included_where_one_object_is_kept() -> None:
+    """Its masks are others than those of the frames as they are."""
+    settings = GridSettings(scales=(0.5, 1.0), tones=("background", "linear"))
+    chains = grid_chains(settings.model_copy(update={"single_object": True}))
+    assert chains[0] == GridChain(1.0, False, "linear")
+    assert chains[1:] == grid_chains(settings)
+
+
+def test_a_setting_that_is_off_is_no_part_of_a_request() -> None:
+    assert "single_object" not in GridSettings().model_dump(mode="json")
+    assert GridSettings(single_object=True).model_dump(mode="json")["single_object"] is True
+
+
 def test_what_changes_least_comes_first() -> None:
     chains = grid_chains(GridSettings(scales=(0.5, 1.0), tones=("background", "linear")))
     assert [chain.name for chain in chains] == [

@@ -13,13 +13,14 @@ import torch
 from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
+from biostyle.adapted_model import load_adapted
 from biostyle.artifacts import BuildOptions, fingerprint, read_record
 from biostyle.checkpoints import load_model
-from biostyle.data.datasets import read_images
+from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
-from biostyle.errors import ArtifactMismatchError, ConfigError, ImageError
+from biostyle.errors import ArtifactMismatchError, ConfigError, ImageError, MaskError
 from biostyle.inference import segment_frame
 from biostyle.io.frames import write_frame
 from biostyle.io.labels import labels_to_mask, read_labels
@@ -295,3 +296,71 @@ def test_a_working_side_decides_which_scales_fit(photograph_run: PhotographRun, 
     )
     out = search(photograph_run.b, photograph_run.segmenter, tmp_path / "out", grid)
     assert list(pd.read_csv(out / "chains.csv")["chain"]) == ["x1.4 linear"]
+
+
+ONE_OBJECT = GridSettings(
+    scales=(1.0,), polarities=("upright",), tones=("linear",), n_frames=2, single_object=True
+)
+
+
+def search_for_one(prepared: Path, segmenter: Path, out: Path, prepared_a: Path | None) -> Path:
+    return match(
+        prepared, segmenter, out, ONE_OBJECT, prepared_a=prepared_a, device="cpu", options=BuildOptions()
+    )
+
+
+def test_where_images_show_one_object_what_keeps_it_is_learned_from_masks_of_a(
+    photograph_run: PhotographRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, read, original = photograph_run, set(), PreparedDomain.read_truth
+    a, b = load_prepared(run.a), load_prepared(run.b)
+
+    def remember(self: PreparedDomain, *arguments: object) -> object:
+        read.add(self.folder)
+        return original(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PreparedDomain, "read_truth", remember)
+    out = search_for_one(run.b, run.segmenter, tmp_path / "out", run.a)
+    assert read == {a.folder}
+    keeper, card = load_model(out / "single_object")
+    expected = SingleObject.of(read_masks(a, a.with_truth("train"), CONFIG.preprocessing))
+    assert torch.equal(keeper.often, expected.often)  # type: ignore[arg-type]
+    rows = spread(b.frames("train"), 2)
+    assert card["training_data"]["frames"] == [*b.global_ids(rows), *a.global_ids(a.frames("train"))]
+    request = read_record(out)["request"]
+    assert request["settings"]["single_object"] is True
+    assert set(request["inputs"]) == {"prepared_a", "prepared_b", "segmenter"}
+
+    table = pd.read_csv(out / "chains.csv")
+    assert list(table["chain"]) == ["x1 linear"]  # what changes nothing, but for what is kept
+    model, _ = load_model(run.segmenter)
+    images = [b.read_image(row) for row in rows]
+    score = judge(model, images, CONFIG.preprocessing, torch.device("cpu"), single_object=expected).score
+    assert table["singleness"][0] == pytest.approx(score.singleness)
+    assert table["label_free"][0] == pytest.approx(score.value)
+    adapted = load_adapted(out, run.segmenter)
+    batch = CONFIG.preprocessing.image_batch(images[0])
+    assert torch.equal(adapted.segmenter(batch), expected(model(batch)))
+
+
+def test_where_images_may_show_several_objects_nothing_is_said_of_one(tiny_run: Path, tmp_path: Path) -> None:
+    out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
+    assert not (out / "single_object").exists()
+    assert "singleness" not in pd.read_csv(out / "chains.csv").columns
+    assert "single_object" not in read_record(out)["request"]["settings"]
+
+
+def test_one_object_cannot_be_kept_without_a(photograph_run: PhotographRun, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"single_object must be false .* got true\. Give a prepared domain A"
+    ):
+        search_for_one(photograph_run.b, photograph_run.segmenter, tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_object_cannot_be_kept_without_masks_of_a(bright: Path, tiny_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        MaskError, match=r"masks .* at least one, got 0\. Annotate images of A, or switch off"
+    ):
+        search_for_one(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out", bright)
+    assert not (tmp_path / "out").exists()

@@ -19,9 +19,10 @@ from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ArtifactMismatchError, CheckpointError, SplitError
 from biostyle.matching.grid import GridSettings
 from biostyle.models.resnet_generator import ResnetGenerator
+from biostyle.models.single_object import SingleObject
 from biostyle.stages.match import match, read_concord
 from biostyle.stages.prepare import prepare
-from biostyle.stages.retrain import retrain
+from biostyle.stages.retrain import doubt_about, retrain
 from biostyle.training import retraining
 from biostyle.training.retraining import RetrainSettings, foreground_probs
 from tests.photographs import CONFIG, PhotographRun
@@ -130,6 +131,30 @@ def test_the_doubt_is_what_the_best_chains_lack_in_concord(
     expected = SETTINGS.in_doubt(doubt)
     for name in ("sure_common", "sure_rare", "largest_weight"):
         assert getattr(given.settings, name) == pytest.approx(getattr(expected, name))
+
+
+def test_what_keeps_one_object_of_the_teacher_keeps_one_of_s_b(
+    run_copy: Path, tmp_path: Path, given: Given
+) -> None:
+    teacher = run_copy / "candidates" / "zeiss" / "matching"
+    (teacher / "artifact.json").unlink()
+    (teacher / "concord.json").write_text(json.dumps({"concord": 0.9}))
+    assert doubt_about(teacher) == pytest.approx(0.1)
+    described = {"preprocessing": {}, "training_data": {"frames": ["SIM-A/01_t000"]}}
+    save_model(teacher / "single_object", SingleObject(), **described)
+    assert doubt_about(teacher) == 0
+    out = make(run_copy, tmp_path / "out", teacher=teacher)
+    assert read_tree(out / "single_object") == read_tree(teacher / "single_object")
+    adapted, kept = load_adapted(out).segmenter, load_adapted(teacher, run_copy / "segmenter").segmenter
+    chain, (network, _) = load_model(out / "chain")[0], load_model(out / "segmenter")
+    images = torch.rand(1, 1, 32, 32)
+    assert torch.equal(adapted(images), SingleObject()(network(chain(images))))
+    assert given.settings.sure_common == SETTINGS.in_doubt(0).sure_common
+    domain = load_prepared(run_copy / "prepared" / "zeiss")
+    frames = read_images(
+        domain, spread(domain.frames("train"), 3), load_adapted(teacher, run_copy / "segmenter").preprocessing
+    )
+    assert equal(given.probs, [foreground_probs(kept, frame[None], 0)[0, 0] for frame in frames])
 
 
 def test_frames_of_a_in_b_s_look_are_trained_on_beside_those_as_they_are(

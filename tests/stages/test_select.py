@@ -22,6 +22,7 @@ from biostyle.matching.chain import MatchingChain
 from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.models.residual_generator import ResidualGenerator
+from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
 from biostyle.selection import Choice, LabelFreeScore, choose, judge
 from biostyle.stages import select as stage
@@ -203,6 +204,44 @@ def test_the_smallest_concord_counts(
     monkeypatch.setattr(stage, "choose", remember)
     race(tiny_run, tmp_path / "out", candidates)
     assert given == [expected]
+
+
+def test_what_keeps_one_object_judges_every_candidate_and_the_unchanged_frames(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first candidate's; a candidate that keeps one object has all of its foreground in it."""
+    like = tiny_run / "segmenter"
+    inverted = candidate_of(tmp_path / "inverted", "chain", MatchingChain([Polarity()]), like)
+    keeping = candidate_of(tmp_path / "keeping", "chain", MatchingChain([]), like)
+    corner = torch.zeros(8, 8, dtype=torch.uint8)
+    corner[0, 0] = 1
+    keepers = [SingleObject.of([mask]) for mask in (torch.ones_like(corner), corner)]
+    candidate_of(keeping, "single_object", keepers[0], like)
+    last = candidate_of(tmp_path / "last", "chain", MatchingChain([]), like)
+    candidate_of(last, "single_object", keepers[1], like)
+    homes: list[LabelFreeScore] = []
+
+    def remember(evidence: object, at_home: LabelFreeScore, found_concord: float) -> Choice:
+        homes.append(at_home)
+        return choose(evidence, at_home, found_concord)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "choose", remember)
+    candidates = {"inverted": inverted, "keeping": keeping, "last": last}
+    found = read_choice(race(tiny_run, tmp_path / "out", candidates))["candidates"]
+    adapted = load_adapted(None, like)
+    scores = []
+    for name in ("zeiss", "nikon"):
+        domain = load_prepared(tiny_run / "prepared" / name)
+        images = [domain.read_image(row) for row in domain.frames("train")[1::2]]
+        judged = judge(
+            adapted.segmenter, images, adapted.preprocessing, torch.device("cpu"), single_object=keepers[0]
+        )
+        scores.append(judged.score)
+    assert found["before"] == {**scores[0].measures, "label_free": scores[0].value}
+    assert homes == [scores[1]]
+    assert found["before"]["singleness"] < 1
+    assert found["keeping"]["singleness"] == 1
+    assert "singleness" in found["inverted"]
 
 
 @pytest.mark.parametrize(("part", "learned"), [("chain", False), ("gen_ba", True), ("segmenter", True)])

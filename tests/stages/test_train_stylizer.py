@@ -7,11 +7,12 @@ import torch
 
 from biostyle.adapted_model import is_usable, load_adapted
 from biostyle.artifacts import BuildOptions, fingerprint
-from biostyle.checkpoints import load_model, save_state
+from biostyle.checkpoints import load_model, save_model, save_state
 from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import CheckpointError, InterruptedRunError, TranslationAlarmError
+from biostyle.models.single_object import SingleObject
 from biostyle.stages import train_stylizer as stage
 from biostyle.stages.prepare import prepare
 from biostyle.stages.train_stylizer import train_stylizer, train_stylizer_in_the_loop
@@ -133,6 +134,22 @@ def test_with_s_a_in_the_loop_a_candidate_holds_the_chain_and_the_generator(
     segmenter, _ = load_model(tiny_run / "segmenter")
     images = torch.rand(1, 1, 32, 32)
     assert torch.equal(adapted.segmenter(images), segmenter(generator(chain(images))))
+
+
+def test_what_keeps_one_object_of_the_chain_keeps_one_behind_the_generator(
+    run_copy: Path, tmp_path: Path
+) -> None:
+    matching = run_copy / "candidates" / "zeiss" / "matching"
+    (matching / "artifact.json").unlink()
+    described = {"preprocessing": {}, "training_data": {"frames": ["SIM-A/01_t000"]}}
+    save_model(matching / "single_object", SingleObject(), **described)
+    out = train_with_s_a(run_copy, tmp_path / "out")
+    assert read_tree(out / "single_object") == read_tree(matching / "single_object")
+    (chain, _), (generator, _) = load_model(out / "chain"), load_model(out / "gen_ba")
+    segmenter, _ = load_model(run_copy / "segmenter")
+    images = torch.rand(1, 1, 32, 32)
+    found = load_adapted(out, run_copy / "segmenter").segmenter(images)
+    assert torch.equal(found, SingleObject()(segmenter(generator(chain(images)))))
 
 
 def test_what_is_learned_from_is_seen_through_the_chain(
