@@ -24,6 +24,13 @@ _WHAT = {
     "chain": "deterministic matching, no weights",
     "gen_ba": "generator from B to the style of A",
     "segmenter": "segmenter of frames in that style",
+    "single_object": "keeps one object of each mask, no weights",
+}
+_MEASURES = {
+    "label_free": "score",
+    "confidence": "confidence",
+    "agreement": "agreement under rotation",
+    "singleness": "in one object",
 }
 
 
@@ -117,17 +124,17 @@ def _scores(directory: Path) -> list[str]:
         candidates = json.loads((directory / CHOICE).read_text(encoding="utf-8"))["candidates"]
     except (OSError, ValueError, KeyError):
         return []
+    measures = [key for key in _MEASURES if any(key in scores for scores in candidates.values())]
     lines = [
         "## Label-free scores",
         "",
         "Measured without masks: a guide, not proof.",
         "",
-        "| candidate | score | confidence | agreement under rotation |",
-        "|---|---|---|---|",
+        f"| candidate | {' | '.join(_MEASURES[key] for key in measures)} |",
+        "|---|" + "---|" * len(measures),
     ]
     for name, scores in candidates.items():
-        shown = [f"{scores[key]:.3f}" for key in ("label_free", "confidence", "agreement")]
-        lines.append(f"| {name} | {' | '.join(shown)} |")
+        lines.append(f"| {name} | {' | '.join(f'{scores[key]:.3f}' for key in measures)} |")
     return [*lines, ""]
 
 

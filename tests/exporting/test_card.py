@@ -33,9 +33,20 @@ def test_it_says_what_where_from_and_how_good(tmp_path: Path) -> None:
     assert "Verdict: **don't adapt**" in page
     assert "S_A is at home." in page
     assert "| segmenter | 2 | prepared_a `abc` |" in page
+    assert "| candidate | score | confidence | agreement under rotation |\n|---|---|---|---|\n" in page
     assert "| before | 0.946 | 0.929 | 0.964 |" in page or "| before | 0.947 | 0.929 | 0.964 |" in page
     assert "## How to load it\n\nCall it." in page
     assert "10.1007/978-3-319-24574-4_28" in page
+
+
+def test_what_keeps_one_object_is_a_part_and_its_share_a_score(tmp_path: Path) -> None:
+    directory = write_adapted(tmp_path / "model", ("chain", "single_object"))
+    scores = {"before": {**SCORES, "singleness": 0.7125}, "matching": {**SCORES, "singleness": 1.0}}
+    (directory / "choice.json").write_text(json.dumps({"candidates": scores}))
+    page = model_card(directory, "Call it.")
+    assert "| single_object | keeps one object of each mask, no weights | single_object |" in page
+    assert "| candidate | score | confidence | agreement under rotation | in one object |" in page
+    assert "| 0.964 | 1.000 |" in page
 
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:

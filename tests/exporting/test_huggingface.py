@@ -31,6 +31,14 @@ def test_the_folder_works_and_says_what_it_is(tmp_path: Path) -> None:
     assert kinds == {".json", ".safetensors", ".md"}
 
 
+def test_what_keeps_one_object_goes_along(tmp_path: Path) -> None:
+    directory = write_adapted(tmp_path / "model", ("chain", "single_object"))
+    out = export_huggingface(directory, tmp_path / "hub")
+    found = load(out, "cpu").segment(FRAME, labels="components")
+    assert found.max() == 1
+    np.testing.assert_array_equal(found, load(directory, "cpu").segment(FRAME, labels="components"))
+
+
 def test_a_pickle_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     directory = write_adapted(tmp_path / "model")
     spoil(directory, "a pickle with its hash")
