@@ -9,6 +9,7 @@ import pytest
 
 from biostyle.config import AdaptConfig, RaceSettings, load_config
 from biostyle.data.preprocessing import Preprocessing
+from biostyle.io.labels import read_labels
 from tests.conftest import Invoke
 from tests.folders import write_adapt_config
 from tests.foreign_segmenters import write_torchscript
@@ -41,6 +42,30 @@ def test_adapts_and_says_where_the_model_is(
     assert json.loads((tmp_path / "run/segmenter/model.json").read_text())["arguments"] == {"multiple": 2}
     again = biostyle(*arguments, "--json")
     assert json.loads(again.stdout)["domains"]["b"]["verdict"]
+
+
+@pytest.mark.slow
+def test_one_object_of_each_image_can_be_asked_for(
+    biostyle: Invoke, tiny_data: Path, config: Path, tmp_path: Path
+) -> None:
+    arguments = ["--segmenter", write_torchscript(tmp_path / "smooth.pt"), "-o", tmp_path / "run"]
+    arguments += ["--images-a", tiny_data / "SIM-A", "--images-b", tiny_data / "SIM-B", "--config", config]
+    arguments += ["--masks-b", tiny_data / "SIM-B" / "01_ST" / "SEG"]  # every candidate predicts then
+    arguments += ["--set", 'candidates=["matching"]', "--set", "matching.single_object=true"]
+    result = biostyle("adapt", *arguments)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run/candidates/matching/single_object/model.json").is_file()
+    n_objects = {
+        row: [read_labels(path).max() for path in (tmp_path / "run/predictions" / row).rglob("mask*.tif")]
+        for row in ("before", "matching")
+    }
+    assert len(n_objects["matching"]) == len(n_objects["before"]) > 0
+    assert max(n_objects["before"]) > 1
+    assert max(n_objects["matching"]) == 1
+    choice = json.loads((tmp_path / "run/model/choice.json").read_text())["candidates"]
+    assert choice["matching"]["singleness"] > choice["before"]["singleness"]
+    report = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
+    assert "singleness" in report
 
 
 def test_the_masks_of_a_challenge_folder_are_found(
@@ -88,6 +113,10 @@ def test_a_segmenter_or_masks_to_train_one_are_needed(
             "got 'nothing'",
         ),
         (["--segmenter", "tests.foreign_segmenters:Smooth", "--set", "candidates=[]"], "must name matching"),
+        (
+            ["--segmenter", "tests.foreign_segmenters:Smooth", "--set", "matching.single_object=true"],
+            "got 0. Annotate images of A, or switch off single_object.",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_status_3(

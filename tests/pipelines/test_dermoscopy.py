@@ -13,6 +13,7 @@ import pytest
 from biostyle.config import load_config
 from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated_skin import simulate_skin_pair
+from biostyle.io.labels import read_labels
 from biostyle.pipelines.dermoscopy import PUBLISHED_MEASURES
 from tests.conftest import Invoke
 from tests.photographs import CONFIG
@@ -43,6 +44,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         exclude_none=True,
         include={"preprocessing", "segmenter", "matching", "cyclegan", "cyclegan_sa", "retrain"},
     )
+    kept["matching"]["single_object"] = True
     domains = {
         name: {"title": name.title(), "folders": [{"reader": reader, "folder": folder}]}
         for name, reader, folder in (
@@ -130,6 +132,18 @@ def test_the_report_shows_them_beside_the_published_ones(finished: Path) -> None
 def test_supervised_rows_never_take_part_in_the_choice(finished: Path) -> None:
     choice = json.loads((finished / "candidates/macroscopic/choice/choice.json").read_text())
     assert set(choice["candidates"]) == {"before", *CANDIDATES}
+
+
+def test_what_stands_behind_a_chain_finds_one_lesion_at_most(finished: Path) -> None:
+    predictions = finished / "predictions" / "macroscopic"
+    for row in ("matching", "cyclegan_sa", "retrain"):
+        found = [read_labels(path).max() for path in (predictions / row).rglob("mask*.tif")]
+        assert found
+        assert max(found) <= 1
+        assert (finished / "candidates" / "macroscopic" / row / "single_object").is_dir()
+    choice = json.loads((finished / "candidates/macroscopic/choice/choice.json").read_text())
+    assert all("singleness" in measures for measures in choice["candidates"].values())
+    assert "in one object" in choice["reason"] or choice["verdict"] == "don't adapt"
 
 
 def test_no_test_photograph_was_learned_from(finished: Path) -> None:
