@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Annotated, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -42,6 +42,7 @@ from biostyle.validation import check_domain
 
 MIXED = "mixed"
 Kind: TypeAlias = Literal["mixed", "illumination", "blur", "spots"]
+MatchingName: TypeAlias = Annotated[str, Field(pattern="^[a-z0-9_]+$")]
 KINDS: dict[str, tuple[Defect, ...]] = {MIXED: DEFECTS, **{defect: (defect,) for defect in DEFECTS}}
 
 
@@ -76,8 +77,9 @@ class FundusConfig(BaseModel):
         The classifier of grades.
     segmenter : SegmenterSettings
         The segmenter of vessels.
-    matching : EnhancementSettings
-        The candidate that learns nothing.
+    matching : dict of str to EnhancementSettings
+        Candidates that learn nothing, by name; ``gentle`` becomes the candidate ``matching_gentle``. The one that changes
+        least comes first.
     restorer : RestorationSettings
         The generator that learns to undo the degradation model.
     stylizer : StylizerSettings
@@ -99,7 +101,7 @@ class FundusConfig(BaseModel):
     quality: ClassifierSettings = ClassifierSettings()
     grader: ClassifierSettings = ClassifierSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
-    matching: EnhancementSettings = EnhancementSettings()
+    matching: dict[MatchingName, EnhancementSettings] = {"gentle": EnhancementSettings()}
     restorer: RestorationSettings = RestorationSettings()
     stylizer: StylizerSettings = StylizerSettings()
 
@@ -200,7 +202,7 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
     }
     judges = _train_judges(config, clean, out, options)
     makers: dict[str, Path | EnhancementSettings] = {
-        "matching": config.matching,
+        **_enhancements(config),
         "restored": train_restorer(
             clean, judges.segmenter, out / "restorer", config.restorer,
             seed=config.seed, device=config.device, options=options,
@@ -238,8 +240,8 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Path | Enhancement
     run : Path
         A run's directory.
     candidate : str or None
-        ``matching``, ``restored``, ``agnostic``, or the defect whose specific stylizer is wanted; the one that was chosen for
-        all defects mixed by default.
+        ``matching_NAME``, ``restored``, ``agnostic``, or the defect whose specific stylizer is wanted; the one that was
+        chosen for all defects mixed by default.
 
     Returns
     -------
@@ -260,7 +262,7 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Path | Enhancement
         )
     config = load_config(run / "config.toml", [], FundusConfig)
     makers: dict[str, Path | EnhancementSettings] = {
-        "matching": config.matching,
+        **_enhancements(config),
         "restored": run / "restorer",
         "agnostic": run / "stylizers" / MIXED,
         **{kind: run / "stylizers" / kind for kind in config.kinds[1:]},
@@ -283,6 +285,11 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Path | Enhancement
     if isinstance(found, Path):
         read_record(found)
     return found
+
+
+def _enhancements(config: FundusConfig) -> dict[str, EnhancementSettings]:
+    """Candidates that learn nothing, by candidate name."""
+    return {f"matching_{name}": settings for name, settings in config.matching.items()}
 
 
 def _train_judges(config: FundusConfig, clean: Path, out: Path, options: BuildOptions) -> _Judges:
@@ -316,7 +323,7 @@ def _race(
     options: BuildOptions,
 ) -> QualityDirectories:
     """Translate and judge one domain with every candidate, and choose."""
-    source = {"matching": "matching", "restored": "restored", "agnostic": MIXED}
+    source = {name: name for name in (*_enhancements(config), "restored")} | {"agnostic": MIXED}
     if kind != MIXED:
         source["specific"] = kind
     before = _judge(config, judges, prepared, None, out / "judged" / kind / "before", options)

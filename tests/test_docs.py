@@ -10,7 +10,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 import numpy as np
@@ -154,7 +154,7 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
         key = prefix + name
         inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if is_model(kind)]
         if inner:
-            below = f"{key}.NAME." if name == "domains" else f"{key}."
+            below = f"{key}.NAME." if get_origin(field.annotation) is dict else f"{key}."
             yield from settings_of(inner[0], below)
         if not inner or name == "derive":
             yield key, ... if field.is_required() else field.default

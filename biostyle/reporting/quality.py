@@ -15,7 +15,9 @@ from biostyle.types import NDArray
 
 TITLES = {
     BEFORE: "As they are",
-    "matching": "Enhanced, nothing learned",
+    "matching_gentle": "Enhanced gently, nothing learned",
+    "matching_firm": "Enhanced firmly, nothing learned",
+    "matching_strong": "Enhanced strongly, nothing learned",
     "restored": "Restorer, learned from pairs",
     "agnostic": "Agnostic stylizer",
     "specific": "Specific stylizer",

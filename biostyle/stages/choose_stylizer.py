@@ -20,6 +20,16 @@ LEAST_GAIN = 0.05  # in the mean probability of being good, beyond what is lost 
 MARGIN = 0.02  # candidates this close cannot be told apart; the one that changes least is taken
 LOST_VESSELS = 0.5  # what losing all vessels costs
 CLEAN_UNCHANGED, CLEAN_KEPT = 0.95, 0.99  # a good photograph must stay good, with its vessels
+LEAST_CLEAN_KEPT = 0.9  # who loses more vessels of good photographs is not trusted with those of poor ones
+# All of the above, part of the request.
+RULE: dict[str, float] = {
+    "least_gain": LEAST_GAIN,
+    "margin": MARGIN,
+    "lost_vessels": LOST_VESSELS,
+    "clean_unchanged": CLEAN_UNCHANGED,
+    "clean_kept": CLEAN_KEPT,
+    "least_clean_kept": LEAST_CLEAN_KEPT,
+}
 
 
 def assess(
@@ -83,19 +93,24 @@ def choose(assessed: Mapping[str, Mapping[str, Any]]) -> tuple[str, Verdict, str
     Examples
     --------
     >>> good = {"score": 0.4, "clean_unchanged": 1.0, "clean_vessels_kept": 1.0, "grade_falls": False, "grade_shift": 0.0}
-    >>> choose({"matching": {**good, "score": 0.01}, "agnostic": good})[:2]
+    >>> choose({"matching_gentle": {**good, "score": 0.01}, "agnostic": good})[:2]
     ('agnostic', 'adopt')
     """
-    best = max((candidate["score"] for candidate in assessed.values()), default=0.0)
+    trusted = {
+        name: candidate
+        for name, candidate in assessed.items()
+        if candidate["clean_vessels_kept"] >= LEAST_CLEAN_KEPT
+    }
+    best = max((candidate["score"] for candidate in trusted.values()), default=0.0)
     if best < LEAST_GAIN:
         return (
             IDENTITY,
             "don't adapt",
-            f"no candidate gains {LEAST_GAIN} in the probability of being good beyond what it costs in vessels; "
-            f"the best gains {best:.3f}",
+            f"no candidate that keeps {LEAST_CLEAN_KEPT:.0%} of good photographs' vessels gains {LEAST_GAIN} in the "
+            f"probability of being good beyond what it costs in vessels; the best gains {best:.3f}",
         )
-    chosen = next(name for name, candidate in assessed.items() if candidate["score"] >= best - MARGIN)
-    candidate, cares = assessed[chosen], []
+    chosen = next(name for name, candidate in trusted.items() if candidate["score"] >= best - MARGIN)
+    candidate, cares = trusted[chosen], []
     if candidate["clean_unchanged"] < CLEAN_UNCHANGED or candidate["clean_vessels_kept"] < CLEAN_KEPT:
         cares.append(
             f"of good photographs {candidate['clean_unchanged']:.0%} keep their quality and "
@@ -162,7 +177,7 @@ def choose_stylizer(
             },
         )
 
-    build(out, "choose-stylizer", {}, inputs, work, options)
+    build(out, "choose-stylizer", RULE, inputs, work, options)
     return out
 
 

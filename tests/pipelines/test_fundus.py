@@ -82,8 +82,14 @@ def test_the_summary_is_as_agreed(summary: dict[str, Any]) -> None:
     assert summary["verdict"] in ("adopt", "adopt with care", "don't adapt")
     domains = summary["domains"]
     assert list(domains) == ["mixed", "blur"]
-    assert list(domains["mixed"]["candidates"]) == ["before", "matching", "restored", "agnostic"]
-    assert list(domains["blur"]["candidates"]) == ["before", "matching", "restored", "agnostic", "specific"]
+    assert list(domains["mixed"]["candidates"]) == ["before", "matching_gentle", "restored", "agnostic"]
+    assert list(domains["blur"]["candidates"]) == [
+        "before",
+        "matching_gentle",
+        "restored",
+        "agnostic",
+        "specific",
+    ]
 
 
 def test_leaving_photographs_as_they_are_changes_nothing(summary: dict[str, Any]) -> None:
@@ -131,9 +137,11 @@ def test_a_second_run_makes_nothing(
 def test_a_changed_setting_makes_again_what_depends_on_it(
     biostyle: Invoke, config: Path, fundus_run: FundusRun, finished: Path
 ) -> None:
-    result = run(biostyle, config, fundus_run.data, finished, "--dry-run", "--set", "matching.sharpening=2")
+    result = run(
+        biostyle, config, fundus_run.data, finished, "--dry-run", "--set", "matching.gentle.sharpening=2"
+    )
     again = [line.split()[0] for line in result.stderr.splitlines() if "up to date" not in line]
-    assert "translated/mixed/matching" in again
+    assert "translated/mixed/matching_gentle" in again
     assert "translated/mixed/agnostic" not in again
     assert again[-1] == "report"
     assert result.stdout == ""
@@ -184,7 +192,7 @@ def test_the_run_enhances_anybodys_photographs(
     assert len(list((tmp_path / "out").glob("*.tif"))) == n
     unknown = biostyle(*command, tmp_path / "other", "--candidate", "spots")
     assert unknown.exit_code != 0
-    assert "candidate must be one of matching, restored, agnostic, blur, got 'spots'" in unknown.stderr
+    assert "candidate must be one of matching_gentle, restored, agnostic, blur, got 'spots'" in unknown.stderr
     nowhere = biostyle("enhance", images, "--run", tmp_path, "-o", tmp_path / "other")
     assert "run must be the directory of a fundus run" in nowhere.stderr
 

@@ -50,11 +50,19 @@ def test_what_gains_nothing_is_not_adopted() -> None:
     assert choose({})[1] == "don't adapt"
 
 
+def test_who_ruins_good_photographs_is_not_trusted_with_poor_ones() -> None:
+    ruins = FINE | {"score": 0.9, "clean_vessels_kept": 0.89}
+    assert choose({"matching": FINE, "agnostic": ruins})[0] == "matching"
+    chosen, verdict, reason = choose({"agnostic": ruins})
+    assert (chosen, verdict) == ("before", "don't adapt")
+    assert "keeps 90% of good photographs' vessels" in reason
+
+
 @pytest.mark.parametrize(
     ("spoiled", "said"),
     [
         ({"clean_unchanged": 0.9}, "90% keep their quality"),
-        ({"clean_vessels_kept": 0.9}, "90.0% of their vessels"),
+        ({"clean_vessels_kept": 0.93}, "93.0% of their vessels"),
         ({"grade_falls": True, "grade_shift": -0.5}, "apparent grade falls by 0.50"),
     ],
 )
