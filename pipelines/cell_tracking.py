@@ -13,6 +13,7 @@ from biostyle.config import CellTrackingConfig, dump_config
 from biostyle.devices import resolve_device
 from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.pipelines.race import race, score_race
+from biostyle.stages.export_adapted import export_adapted
 from biostyle.stages.prepare import prepare
 from biostyle.stages.report import DomainDirectories, report
 from biostyle.stages.retrain import retrain
@@ -115,6 +116,7 @@ def _judge(
     if name != config.domain_a:
         raced = race(config, prepared_a, prepared_b, segmenter, out / "candidates" / name, options)
         candidates, choice = dict(raced.candidates), raced.choice
+        export_adapted(segmenter, candidates, choice, out / "models" / name, left_out={}, options=options)
         if config.with_ceiling:
             candidates["ceiling"] = retrain(
                 prepared_a,

@@ -15,6 +15,7 @@ from biostyle.data.prepared import load_prepared
 from biostyle.devices import resolve_device
 from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.pipelines.race import race, score_race
+from biostyle.stages.export_adapted import export_adapted
 from biostyle.stages.prepare_photographs import prepare_photographs
 from biostyle.stages.report import DomainDirectories, report
 from biostyle.stages.retrain import retrain
@@ -127,6 +128,7 @@ def _judge(
     """Race the candidates, train further on B's labels where there are any, predict with all of them, and score."""
     raced = race(config, prepared_a, prepared_b, segmenter, out / "candidates" / name, options)
     rows = dict(raced.candidates)
+    export_adapted(segmenter, rows, raced.choice, out / "models" / name, left_out={}, options=options)
     waits = prepared_b in options.pending
     n_annotated = None if waits else len(load_prepared(prepared_b).with_truth("train"))
     fine_tune = partial(

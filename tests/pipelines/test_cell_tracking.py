@@ -19,9 +19,9 @@ from tests.simulated import TINY_CONFIG, read_tree, stat_tree, write_tiny_challe
 
 SCORES = {"f_score", "jaccard", "precision", "recall"}
 CANDIDATES = ["matching", "cyclegan", "cyclegan_sa", "retrain"]
-# Three prepared, S_A, two of A (predictions, scores); of each B: four candidates, the choice, five predictions, scores;
-# and the report.
-N_STAGES = 3 + 1 + 2 + 2 * (4 + 1 + 5 + 1) + 1
+# Three prepared, S_A, two of A (predictions, scores); of each B: four candidates, the choice, what was chosen, five
+# predictions, scores; and the report.
+N_STAGES = 3 + 1 + 2 + 2 * (4 + 1 + 1 + 5 + 1) + 1
 # Two steps of S_A and one of CycleGAN: enough where it does not matter what was learned.
 SHORT = (
     "--set", "segmenter.n_steps=2", "--set", "cyclegan.n_steps=1", "--set", "candidates=['matching', 'cyclegan']"
@@ -187,6 +187,7 @@ def test_a_changed_setting_makes_again_only_what_depends_on_it(
         for stage, name in (
             ("candidates/zeiss", "cyclegan"), ("candidates/artificial", "cyclegan"),
             ("candidates/zeiss", "choice"), ("candidates/artificial", "choice"),
+            ("models", "zeiss"), ("models", "artificial"),
             ("predictions/zeiss", "cyclegan"), ("predictions/artificial", "cyclegan"),
             ("scores", "zeiss"), ("scores", "artificial"),
         )

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 CANDIDATES = ["matching", "cyclegan", "augmented", "cyclegan_sa", "retrain"]
 SUPERVISED = ["transfer_2", "transfer_all", "augmented_transfer"]
 MEASURES = ["tja", "ja", "di", "ac", "se", "sp"]
-# Two prepared, S_A; two of A (predictions, scores); of B five candidates and the choice, three with its labels, nine
-# predictions (before, candidates, with labels), scores; and the report.
-N_STAGES = 2 + 1 + 2 + 5 + 1 + 3 + 9 + 1 + 1
+# Two prepared, S_A; two of A (predictions, scores); of B five candidates, the choice and what was chosen, three with its
+# labels, nine predictions (before, candidates, with labels), scores; and the report.
+N_STAGES = 2 + 1 + 2 + 5 + 1 + 1 + 3 + 9 + 1 + 1
 
 
 @pytest.fixture(scope="module")
