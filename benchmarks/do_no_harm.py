@@ -1,10 +1,12 @@
 """Offer a segmenter images that it should not be adapted to, and print what the race says.
 
-Pure noise, blurred noise, empty frames and empty frames with sensor noise are made here; further folders of images (of
-another kind, or more of A) are named on the command line and shown in gray. The whole race but for its learned candidates
-runs on each; what it must say is "don't adapt".
+Pure noise, blurred noise and empty frames with sensor noise are made here; further folders of images (of another kind, or
+more of A) are named on the command line. They are shown in gray, or in colour where A is in colour. The race without its
+learned candidates runs on each, with the grid of cell_tracking/cpu or, in colour, of dermoscopy/cpu; what it must say is
+"don't adapt".
 
     python benchmarks/do_no_harm.py RUN/segmenter RUN/prepared/nikon --more fundus=DIR --json build/do_no_harm.json
+    python benchmarks/do_no_harm.py RUN/segmenter RUN/prepared/dermoscopic --more fundus=DIR
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -19,18 +22,43 @@ from PIL import Image
 from scipy import ndimage
 
 from biostyle.artifacts import BuildOptions
+from biostyle.config import DermoscopyConfig, load_config
+from biostyle.data.group_split import GroupSplitSettings
+from biostyle.data.prepare_photographs import PhotographDomainSettings
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.matching.grid import GridSettings
 from biostyle.stages.match import CONCORD, match
 from biostyle.stages.prepare import prepare_folder
+from biostyle.stages.prepare_photographs import prepare_photographs
 from biostyle.stages.select import read_choice, select
 from biostyle.types import NDArray
 
-N_FRAMES = 3
 SHAPE = (384, 512)
 
 
-def simulated(seed: int) -> dict[str, list[NDArray]]:
+class Kind(NamedTuple):
+    """How images are shown, how many, and the chains to try."""
+
+    mode: str
+    n_frames: int
+    grid: GridSettings
+
+
+def prepare_case(root: Path, name: str, frames: list[NDArray], kind: Kind) -> Path:
+    """Write frames as files and prepare them as a domain B without masks."""
+    (root / "images").mkdir(parents=True)
+    for position, frame in enumerate(frames):
+        Image.fromarray(frame).convert(kind.mode).save(root / "images" / f"{position}.png")
+    options = BuildOptions()
+    if kind.mode == "L":
+        return prepare_folder(root / "images", None, root / "b", name=name, part="train", options=options)
+    folder = {"reader": "folder", "folder": "images"}
+    domain = PhotographDomainSettings.model_validate({"title": name, "folders": [folder]})
+    split = GroupSplitSettings(test_fraction=0.2, validation_fraction=0, seed=1)
+    return prepare_photographs(root, root / "b", domain, split, annotated=False, options=options)
+
+
+def simulated(seed: int, n_frames: int) -> dict[str, list[NDArray]]:
     """Frames without any object in them."""
     rng = np.random.default_rng(seed)
 
@@ -42,20 +70,20 @@ def simulated(seed: int) -> dict[str, list[NDArray]]:
         return (100 + sigma * values).clip(0, 255).astype(np.uint8)
 
     return {
-        "noise": [noise(20) for _ in range(N_FRAMES)],
-        "blurred noise": [noise(20, blur=4) for _ in range(N_FRAMES)],
-        "empty, with sensor noise": [noise(2) for _ in range(N_FRAMES)],
+        "noise": [noise(20) for _ in range(n_frames)],
+        "blurred noise": [noise(20, blur=4) for _ in range(n_frames)],
+        "empty, with sensor noise": [noise(2) for _ in range(n_frames)],
     }
 
 
-def gray(folder: Path) -> list[NDArray]:
-    """A few evenly spaced images of a folder, in gray."""
+def read(folder: Path, kind: Kind) -> list[NDArray]:
+    """A few evenly spaced images of a folder."""
     paths = sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".tif"}
     )
     if not paths:
         raise click.BadParameter(f"must hold images, got none in {folder}.")
-    return [np.asarray(Image.open(path).convert("L")) for path in spread(paths, N_FRAMES)]
+    return [np.asarray(Image.open(path).convert(kind.mode)) for path in spread(paths, kind.n_frames)]
 
 
 @click.command()
@@ -70,23 +98,27 @@ def main(
 ) -> None:
     """Run the deterministic race on images that nobody should adapt to."""
     domain_a = load_prepared(prepared_a)
+    kind = Kind("L", 3, GridSettings())
+    if domain_a.read_image(domain_a.rows[0]).ndim == 3:
+        kind = Kind("RGB", 12, load_config("dermoscopy/cpu", [], DermoscopyConfig).matching)
     cases = {
-        "more of A": [domain_a.read_image(row) for row in spread(domain_a.frames("test"), N_FRAMES)],
-        **simulated(seed),
-        **{name: gray(Path(folder)) for name, _, folder in (text.partition("=") for text in more)},
+        "more of A": [domain_a.read_image(row) for row in spread(domain_a.frames("test"), kind.n_frames)],
+        **simulated(seed, kind.n_frames),
+        **{name: read(Path(folder), kind) for name, _, folder in (text.partition("=") for text in more)},
     }
     options, found = BuildOptions(), {}
     with tempfile.TemporaryDirectory() as scratch:
         for number, (name, frames) in enumerate(cases.items()):
             root = Path(scratch) / str(number)
-            (root / "images").mkdir(parents=True)
-            for position, frame in enumerate(frames):
-                Image.fromarray(frame).save(root / "images" / f"{position}.png")
-            prepared = prepare_folder(
-                root / "images", None, root / "b", name=name, part="train", options=options
-            )
+            prepared = prepare_case(root, name, frames, kind)
             matching = match(
-                prepared, segmenter, root / "matching", GridSettings(), device=device, options=options
+                prepared,
+                segmenter,
+                root / "matching",
+                kind.grid,
+                prepared_a=prepared_a,
+                device=device,
+                options=options,
             )
             choice = read_choice(
                 select(
@@ -95,7 +127,7 @@ def main(
                     segmenter,
                     {"matching": matching},
                     root / "choice",
-                    n_frames=N_FRAMES,
+                    n_frames=kind.grid.n_frames,
                     device=device,
                     options=options,
                 )
