@@ -21,6 +21,8 @@ from biostyle.checkpoints import load_model
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import CheckpointError, OutputError
 from biostyle.io.integrity import sha256
+from biostyle.models.deeplab import DeepLab
+from biostyle.models.unet import UNet
 
 CHAIN, GENERATOR, SEGMENTER, DESCRIPTION = "chain", "gen_ba", "segmenter", "adapted.json"
 STATISTICS = "statistics.safetensors"  # of the training frames, beside a generator's weights
@@ -49,6 +51,15 @@ class AdaptedModel:
     stylizer: nn.Module | None
     preprocessing: Preprocessing
     frames: tuple[str, ...]
+
+    @property
+    def colour(self) -> bool:
+        """Whether it takes colour photographs; a segmenter that is not ours is taken for one of gray images."""
+        whole = self.segmenter
+        segmenter = whole.segmenter_a if isinstance(whole, AdaptedSegmenter) else whole
+        return isinstance(segmenter, DeepLab) or (
+            isinstance(segmenter, UNet) and segmenter.arguments["in_channels"] == 3
+        )
 
 
 def load_adapted(directory: Path | None, segmenter: Path | None = None) -> AdaptedModel:

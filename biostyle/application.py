@@ -90,6 +90,8 @@ class Model:
     ----------
     fingerprint : str
         SHA-256 of all parts, 64 hexadecimal digits.
+    colour : bool
+        Whether planes are colour photographs, (H, W, 3), and not gray values.
     """
 
     def __init__(self, directory: Path, device: str = "auto") -> None:
@@ -107,6 +109,7 @@ class Model:
         self._segmenter = _prepared(adapted).to(self._device)
         self._stylizer = adapted.stylizer  # the one inside the segmenter
         self.fingerprint = _fingerprint(directory)
+        self.colour = adapted.colour
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as the directory's name."""
@@ -217,8 +220,8 @@ class Model:
 
         Parameters
         ----------
-        plane : ndarray of shape (H, W)
-            Gray values.
+        plane : ndarray of shape (H, W) or (H, W, 3)
+            Gray values, or red, green and blue where the model is one of colour photographs.
         settings : InferenceSettings
             From :meth:`plane_settings`.
         labels : {"components", "watershed"}, optional
@@ -299,6 +302,11 @@ class Model:
             raise CheckpointError(
                 f"model must hold {CHAIN} or {GENERATOR} to stylize, got a segmenter alone ({self._directory}). "
                 "It takes frames as they are; use segment."
+            )
+        if self.colour and (verb == "stylize" or statistics != "frame"):
+            raise CheckpointError(
+                f"model must be one of gray images to {verb} with statistics {statistics!r}, got one of colour photographs "
+                f"({self._directory}). Use segment, without --statistics."
             )
         if statistics not in ("frame", "stack", "train"):
             raise ConfigError(

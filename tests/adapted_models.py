@@ -20,12 +20,14 @@ from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
 
 
-def write_adapted(directory: Path, parts: tuple[str, ...] = ("chain", "gen_ba"), *, seed: int = 0) -> Path:
+def write_adapted(
+    directory: Path, parts: tuple[str, ...] = ("chain", "gen_ba"), *, seed: int = 0, n_channels: int = 1
+) -> Path:
     """Write a model of these parts and a segmenter at ``directory``, and what it is made of beside it."""
     torch.manual_seed(seed)
     networks: dict[str, nn.Module] = {
-        "segmenter": UNet(n_filters=2, depth=1).eval(),
-        "gen_ba": ResnetGenerator(n_filters=2, n_blocks=1).eval(),
+        "segmenter": UNet(n_channels, n_filters=2, depth=1).eval(),
+        "gen_ba": ResnetGenerator(n_channels, n_channels, n_filters=2, n_blocks=1).eval(),
         "chain": MatchingChain([Polarity()]),
         "single_object": SingleObject.of(
             [torch.ones(1, 1, dtype=torch.uint8)]
@@ -33,7 +35,7 @@ def write_adapted(directory: Path, parts: tuple[str, ...] = ("chain", "gen_ba"),
     }
     with torch.no_grad():  # about as much foreground as background
         segmenter = networks["segmenter"]
-        images = torch.rand(1, 1, 64, 64)
+        images = torch.rand(1, n_channels, 64, 64)
         for name in ("chain", "gen_ba"):
             images = networks[name](images) if name in parts else images
         logits = segmenter(images)

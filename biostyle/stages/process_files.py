@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from biostyle.application import Model, Statistics
 from biostyle.errors import BiostyleError, ImageError, InterruptedRunError
 from biostyle.inference import InferenceSettings
@@ -91,13 +93,15 @@ class Task:
             "statistics": self.statistics,
         }
 
-    def describe(self, info: VolumeInfo) -> VolumeInfo:
+    def describe(self, info: VolumeInfo, colour: bool = False) -> VolumeInfo:
         """Describe the result for a file.
 
         Parameters
         ----------
         info : VolumeInfo
             The file.
+        colour : bool
+            Whether the model is one of colour photographs.
 
         Returns
         -------
@@ -107,8 +111,10 @@ class Task:
         Raises
         ------
         ImageError
-            If the channel does not exist, or one has to be chosen.
+            If the channel does not exist, or one has to be chosen; if a model of colour photographs gets another image.
         """
+        if colour:
+            return _describe_mask_of_photograph(info, self)
         one = info if self.channel is None else info.select_channel(self.channel)
         if "S" in one.axes:
             raise ImageError(
@@ -118,6 +124,18 @@ class Task:
         if self.verb == "segment":
             return one.for_masks(mask_dtype(self.labels, self.label_dtype))
         return replace(one.with_dtype(output_dtype(self.dtype, info.dtype)), photometric="minisblack")
+
+
+def _describe_mask_of_photograph(info: VolumeInfo, task: Task) -> VolumeInfo:
+    """Describe the mask of a file whose planes are colour photographs."""
+    n_colours = dict(zip(info.axes, info.shape, strict=True)).get("S")
+    if n_colours != 3 or task.channel is not None:
+        chosen = "" if task.channel is None else f" and --channel {task.channel}"
+        raise ImageError(
+            f"image must hold red, green and blue for a model of colour photographs, got axes {info.axes} of shape "
+            f"{info.shape}{chosen} ({info.path}). Give it photographs in colour, all of their colours."
+        )
+    return info.select_channel(0).for_masks(mask_dtype(task.labels, task.label_dtype))
 
 
 @dataclass(frozen=True)
@@ -236,8 +254,8 @@ def process_file(
     source = str(file.path)
     try:
         with open_volume(file.path, task.axes, task.series) as volume:
-            task.describe(volume.info)
-            indices = list(volume.info.planes(task.channel))
+            task.describe(volume.info, model.colour)
+            indices = list(volume.info.planes(0 if model.colour else task.channel))
             run.count(n_found=len(indices) - 1)
             differing: tuple[str, ...] = ()
             if record_path(target).is_file():
@@ -269,9 +287,10 @@ def _write(
     ahead: bool,
 ) -> tuple[str, ...]:
     """Read, compute and write plane by plane; return what to look at."""
-    info = task.describe(volume.info)
+    info = task.describe(volume.info, model.colour)
+    read = partial(_read_photograph, volume) if model.colour else volume.read_plane
     mapping = RangeMapping(info.dtype) if task.verb == "stylize" else None
-    measure = partial(model.plane_settings, task.statistics, volume.info.axes, indices, volume.read_plane)
+    measure = partial(model.plane_settings, task.statistics, volume.info.axes, indices, read)
     settings = run.compute(measure)
     constant: list[PlaneIndex] = []  # a closed shutter: no reason to refuse a movie, but to be told
 
@@ -283,7 +302,7 @@ def _write(
             run.count(n_done=1)
 
     with (
-        closing(look_ahead(map(volume.read_plane, indices), ahead)) as planes,
+        closing(look_ahead(map(read, indices), ahead)) as planes,
         closing(look_ahead(computed(planes), ahead)) as results,
     ):
         write_volume(
@@ -300,6 +319,15 @@ def _write(
     if not constant:
         return ()
     return (f"{len(constant)} of {len(indices)} planes are constant; nothing can be seen in them ({target})",)
+
+
+def _read_photograph(volume: Volume, red: PlaneIndex) -> NDArray:
+    """Read all colours of the plane whose red is named; (H, W, 3)."""
+    reds, *others = (list(volume.info.planes(colour)) for colour in range(3))
+    position = reds.index(red)
+    return np.stack(
+        [volume.read_plane(index) for index in (red, *(planes[position] for planes in others))], axis=-1
+    )
 
 
 def _compute(model: Model, task: Task, plane: NDArray, settings: InferenceSettings) -> NDArray:

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from biostyle.application import Model, load
 from biostyle.errors import CheckpointError, ConfigError
+from biostyle.inference import InferenceSettings
 from biostyle.io import volume_writer
 from biostyle.io.inputs import InputFile, find_inputs
 from biostyle.io.value_range import RangeMapping
@@ -333,3 +335,48 @@ def _raise(error: BaseException) -> object:
         raise error
 
     return work
+
+
+@pytest.fixture(scope="module")
+def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    root = tmp_path_factory.mktemp("models")
+    return load(write_adapted(root / "colour", ("chain",), n_channels=3), "cpu")
+
+
+PHOTOGRAPHS = RNG.integers(0, 255, (2, 40, 50, 3), dtype=np.uint8)
+
+
+def test_photographs_are_segmented_in_all_their_colours(colour_model: Model, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(PHOTOGRAPHS[0]).save(tmp_path / "in" / "one.png")
+    tifffile.imwrite(tmp_path / "in" / "stack.tif", PHOTOGRAPHS, metadata={"axes": "TYXS"}, ome=True)
+    results = run(colour_model, tmp_path / "in", tmp_path / "out", SEGMENT)
+    assert statuses(results) == {"written"}, results
+    expected = [colour_model.segment_plane(photograph, InferenceSettings()) for photograph in PHOTOGRAPHS]
+    assert 0 < (expected[0] > 0).mean() < 1
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "one.png")), expected[0])
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out" / "stack.tif"), np.stack(expected))
+    assert statuses(run(colour_model, tmp_path / "in", tmp_path / "out", SEGMENT)) == {"up to date"}
+
+
+@pytest.mark.parametrize(
+    ("frame", "task", "said"),
+    [
+        (FRAME, SEGMENT, r"red, green and blue .* got axes YX of shape \(40, 50\)"),
+        (PHOTOGRAPHS[0], Task("segment", channel=1), r"axes YXS of shape \(40, 50, 3\) and --channel 1"),
+    ],
+)
+def test_a_model_of_photographs_wants_all_colours(
+    colour_model: Model, tmp_path: Path, frame: NDArray, task: Task, said: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", frame)
+    (result,) = run(colour_model, tmp_path / "in", tmp_path / "out", task).values()
+    assert result.status == "failed"
+    assert re.search(said, result.error), result.error
+
+
+@pytest.mark.parametrize("task", [STYLIZE, Task("segment", statistics="stack")])
+def test_a_model_of_photographs_only_segments(colour_model: Model, tmp_path: Path, task: Task) -> None:
+    with pytest.raises(CheckpointError, match=r"got one of colour photographs .*Use segment"):
+        process_files(colour_model, [], tmp_path / "out", task)
