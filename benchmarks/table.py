@@ -41,7 +41,7 @@ def _where(content: dict[str, Any]) -> str:
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
     return (
         f"Measured on {content['date']} on {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['threads']} threads{gpu}; torch {packages['torch']}, numpy {packages['numpy']}:"
+        f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}{gpu}; torch {packages['torch']}, numpy {packages['numpy']}:"
     )
 
 
