@@ -38,10 +38,11 @@ def page(text: str, results: Path) -> str:
 def _where(content: dict[str, Any]) -> str:
     """Say when and where it was measured."""
     machine, packages = content["machine"], content["packages"]
+    threads = f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}"
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
     return (
         f"Measured on {content['date']} on {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}{gpu}; torch {packages['torch']}, numpy {packages['numpy']}:"
+        f"{threads}{gpu}; torch {packages['torch']}, numpy {packages['numpy']}:"
     )
 
 
