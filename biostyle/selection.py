@@ -11,6 +11,7 @@ that the frozen segmenter sees behind the best deterministic chain.
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,8 +36,9 @@ TRUSTED, SURE = 0.935, 0.95
 # Where S_A is unsure at home, both are lower: a candidate may lack this much more than S_A lacks there. But noise and empty
 # frames reach almost the last of these.
 UNSURE, LEAST_TRUSTED = 1.6, 0.8
-# Candidates whose scores are this close cannot be told apart; the one that changes least is taken.
-MARGIN = 0.005
+# Candidates whose scores are this close cannot be told apart on three frames; the one that changes least is taken. What
+# cannot be told apart becomes less with the root of their number, as the error of a mean does.
+MARGIN, N_OF_MARGIN = 0.005, 3
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
 LEARNED_MARGIN = 0.01
 # The five best chains must agree this well with one another, as a median Cohen's kappa.
@@ -204,13 +206,15 @@ def judge(
     return Evidence(score, tuple(masks), learned)
 
 
-def best_candidate(scores: Mapping[Key, LabelFreeScore]) -> Key:
-    """Return the first candidate whose score is within ``MARGIN`` of the best.
+def best_candidate(scores: Mapping[Key, LabelFreeScore], n_frames: int = N_OF_MARGIN) -> Key:
+    """Return the first candidate whose score cannot be told from the best.
 
     Parameters
     ----------
     scores : mapping of key to LabelFreeScore
         Candidates, from the one that changes least to the one that changes most.
+    n_frames : int
+        How many frames the scores are means over; ``MARGIN`` is that of three.
 
     Returns
     -------
@@ -228,7 +232,8 @@ def best_candidate(scores: Mapping[Key, LabelFreeScore]) -> Key:
     'simple'
     """
     best = max(score.value for score in scores.values())
-    return next(name for name, score in scores.items() if score.value >= best - MARGIN)
+    margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
+    return next(name for name, score in scores.items() if score.value >= best - margin)
 
 
 def concord(ranking: Sequence[Evidence]) -> float:
@@ -278,7 +283,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     Returns
     -------
     Choice
-        Among the candidates that were not learned, the first whose score is within ``MARGIN`` of the best; then the
+        Among the candidates that were not learned, the first whose score cannot be told from the best; then the
         learned one with the best score, if that is lower by ``LEARNED_MARGIN`` at most and it keeps the objects. The
         unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, or the chains are not
         in concord, and where S_A is at home.
@@ -294,7 +299,10 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     """
     scores = {name: found.score for name, found in evidence.items()}
     identity = scores[IDENTITY]
-    simplest = best_candidate({name: scores[name] for name, found in evidence.items() if not found.learned})
+    simplest = best_candidate(
+        {name: scores[name] for name, found in evidence.items() if not found.learned},
+        len(evidence[IDENTITY].masks),
+    )
     kept = {
         name: _mean_dice(found.masks, evidence[simplest].masks)
         for name, found in evidence.items()

@@ -198,6 +198,12 @@ def test_masks_lie_on_the_frames_own_grid_whatever_the_working_scale() -> None:
             assert (mask.numpy() != (image > 0.5)).mean() < 0.03
 
 
+@pytest.mark.parametrize(("n_frames", "expected"), [(1, "simple"), (3, "simple"), (75, "elaborate")])
+def test_many_frames_tell_apart_what_few_do_not(n_frames: int, expected: str) -> None:
+    scores = {"simple": LabelFreeScore(0.9, 0.9, 0.1), "elaborate": LabelFreeScore(0.903, 0.903, 0.1)}
+    assert best_candidate(scores, n_frames) == expected
+
+
 def test_what_was_learned_is_noted() -> None:
     image = frame([0.9, 0.1])
     assert judge(GrayIsProbability(), [image], AS_THEY_ARE, CPU, learned=True).learned

@@ -132,7 +132,7 @@ def match(
             for position, chain in enumerate(sorted(finalists, key=chains.index))
         }
         scores = {chain: found.score for chain, found in evidence.items()}
-        best = best_candidate(scores)
+        best = best_candidate(scores, len(images))
         ranking = sorted(scores, key=lambda chain: -scores[chain].value)
         table = [
             {
