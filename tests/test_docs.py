@@ -73,7 +73,11 @@ def parse(command_line: str, whole: bool) -> None:
         missing = [param.name for param in command.params if param.required and param.name not in given]
         assert not missing, f"{missing} missing in {command_line!r}"
     if overrides := values.get("overrides"):
-        load_config("cell_tracking/cpu", [text for text in overrides if not text.isupper()])
+        kind = {"dermoscopy": DermoscopyConfig, "fundus": FundusConfig}.get(
+            command.name or "", CellTrackingConfig
+        )
+        preset = f"{command.name}/cpu" if kind is not CellTrackingConfig else "cell_tracking/cpu"
+        load_config(preset, [text for text in overrides if not text.isupper()], kind)
 
 
 @every_page
