@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from biostyle.cli.display import ScreenProgress
+from biostyle.cli.options import all_of
 
 if TYPE_CHECKING:
     from biostyle.io.inputs import InputFile
@@ -27,18 +27,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
     return int(position), int(total)
 
 
-def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Join decorators, to be shown in this order."""
-
-    def decorate(function: Any) -> Any:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
-
-
-_reading = _options(
+_reading = all_of(
     click.argument("inputs", nargs=-1, required=True, metavar="INPUT..."),
     click.option(
         "-o",
@@ -65,7 +54,7 @@ _reading = _options(
     click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
     click.option("--overwrite", is_flag=True, help="Replace older results that were made otherwise."),
 )
-_running = _options(
+_running = all_of(
     click.option("--suffix", default="", help="Added to the names of results, such as _stylized."),
     click.option(
         "--workers",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from biostyle.cli.display import ScreenProgress, command_line, print_summary
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from biostyle.cli.options import Command, all_of
 
 
 @click.group()
@@ -43,7 +42,7 @@ def _what(config: str, delivered: str, out: str) -> Callable[[Command], Command]
         click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration."),
         click.option("--domains", help="Domains B to run, separated by commas. Default: all."),
     ]
-    return _all_of(options)
+    return all_of(*options)
 
 
 def _set() -> Callable[[Command], Command]:
@@ -60,18 +59,7 @@ def _how() -> Callable[[Command], Command]:
         click.option("--resume", is_flag=True, help="Go on with an interrupted training."),
         click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else."),
     ]
-    return _all_of(options)
-
-
-def _all_of(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
-    """Several options as one, in this order."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    return all_of(*options)
 
 
 def _load(
