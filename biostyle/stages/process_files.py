@@ -6,7 +6,7 @@ does not stop the others, and a second run does what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -288,7 +288,7 @@ def _write(
 ) -> tuple[str, ...]:
     """Read, compute and write plane by plane; return what to look at."""
     info = task.describe(volume.info, model.colour)
-    read = partial(_read_photograph, volume) if model.colour else volume.read_plane
+    read = _photograph_reader(volume) if model.colour else volume.read_plane
     mapping = RangeMapping(info.dtype) if task.verb == "stylize" else None
     measure = partial(model.plane_settings, task.statistics, volume.info.axes, indices, read)
     settings = run.compute(measure)
@@ -321,13 +321,11 @@ def _write(
     return (f"{len(constant)} of {len(indices)} planes are constant; nothing can be seen in them ({target})",)
 
 
-def _read_photograph(volume: Volume, red: PlaneIndex) -> NDArray:
-    """Read all colours of the plane whose red is named; (H, W, 3)."""
-    reds, *others = (list(volume.info.planes(colour)) for colour in range(3))
-    position = reds.index(red)
-    return np.stack(
-        [volume.read_plane(index) for index in (red, *(planes[position] for planes in others))], axis=-1
-    )
+def _photograph_reader(volume: Volume) -> Callable[[PlaneIndex], NDArray]:
+    """A function that reads all colours of the plane whose red is named; (H, W, 3)."""
+    colours = zip(*(volume.info.planes(colour) for colour in range(3)), strict=True)
+    by_red = {indices[0]: indices for indices in colours}
+    return lambda red: np.stack([volume.read_plane(index) for index in by_red[red]], axis=-1)
 
 
 def _compute(model: Model, task: Task, plane: NDArray, settings: InferenceSettings) -> NDArray:
