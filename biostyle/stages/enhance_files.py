@@ -10,14 +10,15 @@ import pandas as pd
 
 from biostyle.data.degradation import QUALITIES
 from biostyle.data.enhancement import EnhancementSettings
-from biostyle.data.retina_square import restore_photograph, square_inside
+from biostyle.data.field_of_view import find_field_of_view
+from biostyle.data.retina_square import crop_photograph, restore_photograph, square_inside
 from biostyle.devices import resolve_device
 from biostyle.errors import ImageError, OutputError
 from biostyle.inference.quality import QualityClassifier
 from biostyle.io.atomic import write_atomically
 from biostyle.io.photographs import read_photograph, write_photograph
 from biostyle.progress import Progress
-from biostyle.stages.quality_files import photographs_in, read_square
+from biostyle.stages.quality_files import photographs_in
 from biostyle.stages.stylize_photographs import Stylizer
 
 TABLE = "quality.csv"
@@ -81,7 +82,9 @@ def enhance_files(
     for number, path in enumerate(photographs, start=1):
         row: dict[str, Any] = {"image": path.name}
         try:
-            square, fov = read_square(path, classifier.size_px)
+            photograph = read_photograph(path)
+            fov = find_field_of_view(photograph, str(path))
+            square = crop_photograph(photograph, fov, classifier.size_px)
             row |= _rated(classifier, square, "")
             if row["quality"] == QUALITIES[0] and not good_too:
                 out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,7 @@ def enhance_files(
             else:
                 after = translate(square, square_inside(fov, len(square)))
                 written = out / f"{path.stem}.tif"
-                write_photograph(written, restore_photograph(after, square, fov, read_photograph(path)))
+                write_photograph(written, restore_photograph(after, square, fov, photograph))
             row |= {"written": written.name} | _rated(classifier, after, "_after")
         except ImageError as error:
             row |= {"problem": str(error)}
