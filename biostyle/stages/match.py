@@ -79,14 +79,12 @@ def match(
             "matching.single_object must be false where there is no A, got true. Give a prepared domain A, whose masks say "
             "where objects are."
         )
-    if settings.single_object and prepared_a is not None:
-        inputs["prepared_a"] = prepared_a
-    if settings.learned_tones:
-        if prepared_a is None:
-            raise ConfigError(
-                f"matching.tones must not be learned from A where there is no A, got {list(settings.learned_tones)}. "
-                "Give a prepared domain A, or other tones."
-            )
+    if settings.learned_tones and prepared_a is None:
+        raise ConfigError(
+            f"matching.tones must not be learned from A where there is no A, got {list(settings.learned_tones)}. "
+            "Give a prepared domain A, or other tones."
+        )
+    if prepared_a is not None and (settings.single_object or settings.learned_tones):
         inputs["prepared_a"] = prepared_a
 
     def work(partial: Path) -> None:
