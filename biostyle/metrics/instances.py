@@ -23,8 +23,7 @@ def overlap_matrix(pred: NDArray, target: NDArray) -> NDArray:
     Returns
     -------
     ndarray of int64, shape (P + 1, T + 1)
-        Pixels by predicted and true identity, from 0 to the highest of each. Entry (0, 0), background in both, is the
-        rest of the frame.
+        Pixels by predicted and true identity, from 0 to the highest of each. Entry (0, 0) is background in both.
 
     Raises
     ------
@@ -34,8 +33,7 @@ def overlap_matrix(pred: NDArray, target: NDArray) -> NDArray:
 
     Notes
     -----
-    One joint histogram over the pixels that are foreground somewhere: background, which is most of a frame, is counted
-    and not looked at.
+    One joint histogram over runs of equal pairs instead of pixels: along a row, objects go on for many pixels.
 
     Examples
     --------
@@ -55,19 +53,21 @@ def overlap_matrix(pred: NDArray, target: NDArray) -> NDArray:
             f"pred must have the truth's size {target.shape}, got {pred.shape}. "
             "Check that the two belong together."
         )
-    foreground = np.flatnonzero((pred != 0) | (target != 0))
-    found, true = pred.ravel()[foreground], target.ravel()[foreground]
-    n_found, n_true = (int(labels.max(initial=0)) + 1 for labels in (found, true))
+    if not pred.size:
+        return np.zeros((1, 1), np.int64)
+    found, true = pred.ravel(), target.ravel()
+    changes = found[1:] != found[:-1]
+    changes |= true[1:] != true[:-1]
+    ends = np.append(np.flatnonzero(changes), found.size - 1)
+    found, true, lengths = found[ends], true[ends], np.diff(ends, prepend=-1)
+    n_found, n_true = (int(labels.max()) + 1 for labels in (found, true))
     if n_found * n_true > _MOST_ENTRIES:
         raise MaskError(
             f"objects must be numbered without large gaps, got identities up to {n_found - 1} in pred and "
             f"{n_true - 1} in target. Renumber them from 1."
         )
-    joint = found.astype(np.int64)
-    joint *= n_true
-    joint += true
-    overlaps = np.bincount(joint, minlength=n_found * n_true).reshape(n_found, n_true)
-    overlaps[0, 0] = target.size - foreground.size
+    overlaps = np.zeros((n_found, n_true), np.int64)
+    np.add.at(overlaps.reshape(-1), found.astype(np.int64) * n_true + true.astype(np.int64), lengths)
     return overlaps
 
 
