@@ -28,6 +28,14 @@ _N_ROWS_SHOWN = 20
     "--reference", type=click.Choice(["gold", "silver"]), help="Which truth, where TRUTH holds both."
 )
 @click.option("--images", type=click.Path(path_type=Path), help="The frames, for the Otsu baseline.")
+@click.option(
+    "--border",
+    "border_px",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Leave out pixels this close to the frame's edge, as the challenge does (25 or 50).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON and nothing else.")
 @click.option(
     "--block-length", default=5, show_default=True, type=click.IntRange(min=1), help="Frames a block."
@@ -43,6 +51,7 @@ def score(
     allow_missing: bool,
     reference: str | None,
     images: Path | None,
+    border_px: int,
     as_json: bool,
     block_length: int,
     seed: int,
@@ -70,7 +79,7 @@ def score(
     if images is not None:
         of_images = pair_by_id(images, truth, sparse_truth=True, reference=reference, role="image")  # type: ignore[arg-type]
         frames = {pair.truth: pair.prediction for pair in of_images}
-    counts = _count(pairs, frames)
+    counts = _count(pairs, frames, border_px)
     image_ids = [pair.image_id for pair in pairs]
     tables = {name: score_table(image_ids, column) for name, column in counts.items()}
     summaries = {
@@ -80,6 +89,7 @@ def score(
         "schema": 1,
         "n_predictions": len(files_by_id(pred, "prediction")),
         "n_missing": n_missing,
+        "border_px": border_px,
         **summaries.pop("prediction"),
         "baselines": summaries,
     }
@@ -93,8 +103,11 @@ def score(
         _print(tables["prediction"], summary, out)
 
 
-def _count(pairs: list[Pair], frames: dict[Path, Path]) -> dict[str, list[PixelCounts]]:
-    """Count the pixels of the prediction and of each baseline, image by image."""
+def _count(pairs: list[Pair], frames: dict[Path, Path], border_px: int) -> dict[str, list[PixelCounts]]:
+    """Count the pixels of the prediction and of each baseline, image by image, but for those along the border."""
+    import numpy as np
+
+    from biostyle.errors import MaskError
     from biostyle.io.frames import read_frame
     from biostyle.io.labels import labels_to_mask, read_labels
     from biostyle.metrics.overlap import pixel_counts
@@ -105,6 +118,14 @@ def _count(pairs: list[Pair], frames: dict[Path, Path]) -> dict[str, list[PixelC
         image = read_frame(frames[pair.truth]) if frames else None
         target = labels_to_mask(read_labels(pair.truth, None if image is None else image.shape))
         pred = labels_to_mask(read_labels(pair.prediction, target.shape))
+        if 2 * border_px >= min(target.shape):
+            raise MaskError(
+                f"--border must leave something of every frame, got {border_px} for {target.shape[0]} x "
+                f"{target.shape[1]} pixels ({pair.truth}). Lower it."
+            )
+        inner = np.s_[border_px : target.shape[0] - border_px, border_px : target.shape[1] - border_px]
+        pred, target = pred[inner], target[inner]
+        image = None if image is None else image[inner]
         of_image = {"prediction": pixel_counts(pred, target), **baseline_counts(target, image)}
         for name, count in of_image.items():
             counts.setdefault(name, []).append(count)

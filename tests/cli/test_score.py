@@ -54,6 +54,21 @@ def test_table_files_and_counts(challenge: Path) -> None:
     assert summary["baselines"]["all_background"]["f_score"] == 0
 
 
+def test_what_is_wrong_along_the_border_only_is_right_without_it(tmp_path: Path) -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[8:12, 8:22] = 1
+    write_labels(tmp_path / "truth" / "t0.tif", labels)
+    labels[:3] = 2
+    write_labels(tmp_path / "pred" / "t0.tif", labels)
+    folders = (tmp_path / "pred", tmp_path / "truth", "--json")
+    whole, inner = (json.loads(run(*folders, "--border", width).stdout) for width in (0, 3))
+    assert whole["f_score"] < 1
+    assert (inner["f_score"], inner["border_px"]) == (1, 3)
+    result = run(*folders, "--border", 10)
+    assert isinstance(result.exception, MaskError)
+    assert "t0.tif" in str(result.exception)
+
+
 def test_json_alone_on_stdout_and_the_same_twice(challenge: Path) -> None:
     arguments = (challenge / "01_RES", challenge / "01_RES", "--json", "--seed", 3, "--block-length", 2)
     first, second = run(*arguments), run(*arguments)
