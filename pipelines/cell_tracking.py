@@ -10,6 +10,7 @@ from pathlib import Path
 
 from biostyle.artifacts import BuildOptions, claim_run_directory
 from biostyle.config import CellTrackingConfig, dump_config
+from biostyle.data.prepared import load_prepared
 from biostyle.devices import resolve_device
 from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.pipelines.race import race, score_race
@@ -117,7 +118,7 @@ def _judge(
         raced = race(config, prepared_a, prepared_b, segmenter, out / "candidates" / name, options)
         candidates, choice = dict(raced.candidates), raced.choice
         export_adapted(segmenter, candidates, choice, out / "models" / name, left_out={}, options=options)
-        if config.with_ceiling:
+        if config.with_ceiling and _has_training_masks(prepared_b, options):
             candidates["ceiling"] = retrain(
                 prepared_a,
                 prepared_b,
@@ -131,3 +132,8 @@ def _judge(
                 options=options,
             )
     return score_race(config, name, prepared_b, segmenter, candidates, choice, out, options)
+
+
+def _has_training_masks(prepared_b: Path, options: BuildOptions) -> bool:
+    """Whether a ceiling can be trained; a domain that waits to be prepared is taken to have masks."""
+    return prepared_b in options.pending or bool(load_prepared(prepared_b).with_truth("train"))

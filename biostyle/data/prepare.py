@@ -151,9 +151,12 @@ def prepare_domain(
     decided = assign_splits(frames, split, str(folder))
     train = [frame for frame in frames if decided.assignment[frame.frame_id] == "train"]
     if require_train_masks and not any(frame.gold or frame.silver for frame in train):
+        masked = sorted({frame.sequence for frame in frames if frame.gold or frame.silver})
+        remedy = f"Add {train[0].sequence}_ST/SEG or {train[0].sequence}_GT/SEG"
+        if masked:
+            remedy += f", or divide the frames otherwise with [split]: sequence {', '.join(masked)} has masks"
         raise MaskError(
-            f"training frames must have masks, got none for {len(train)} frames ({folder}). "
-            f"Add {train[0].sequence}_ST/SEG or {train[0].sequence}_GT/SEG."
+            f"training frames must have masks, got none for {len(train)} frames ({folder}). {remedy}."
         )
     _write_domain(Path(out), frames, decided, settings)
 
@@ -208,6 +211,8 @@ def _write_domain(out: Path, frames: list[Frame], split: Split, settings: Domain
         "derive": settings.derive.model_dump() if settings.derive else None,
         "without_mask": [frame.frame_id for frame in train if frame.gold is None and frame.silver is None],
     }
+    if split.narrowed_gap is not None:
+        summary["narrowed_gap"] = split.narrowed_gap
     write_tables(out, rows, summary)
 
 

@@ -80,6 +80,8 @@ class PreparedDomain:
         Whether the frames are RGB photographs.
     class_masks : bool
         Whether masks hold class indices, with 255 where nobody annotated, instead of one number for each object.
+    narrowed_gap : int or None
+        Frames left out before the first test frame, where there were too few for the gap that was asked for.
     """
 
     directory: Path
@@ -89,6 +91,7 @@ class PreparedDomain:
     rows: tuple[PreparedFrame, ...]
     colour: bool = False
     class_masks: bool = False
+    narrowed_gap: int | None = None
 
     def frames(self, split: Part) -> list[PreparedFrame]:
         """Return the frames of one part, in order.
@@ -287,6 +290,7 @@ def load_prepared(directory: Path) -> PreparedDomain:
             rows,
             colour=summary.get("colour", False),
             class_masks=summary.get("class_masks", False),
+            narrowed_gap=summary.get("narrowed_gap"),
         )
     except (OSError, ValueError, KeyError) as error:
         raise ImageError(

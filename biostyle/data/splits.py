@@ -25,7 +25,8 @@ class SplitSettings(BaseModel):
     ----------
     mode : {"auto", "sequence", "block"}
         ``sequence`` takes whole sequences; ``block`` takes the end of every sequence as test; ``auto`` is
-        ``sequence`` where all the sequences named below are there, else ``block``.
+        ``sequence`` where all the sequences named below are there, else ``block``, with a gap so narrow that a frame
+        is left to train on.
     train_sequences, test_sequences : tuple of str
         Sequences of each part; any other sequence stays unused.
     test_fraction : float
@@ -82,10 +83,13 @@ class Split:
         The rule that was used; ``none`` where all frames are for the same thing.
     assignment : dict of str to {"train", "validation", "test", "unused"}
         The part of each frame, by frame id.
+    narrowed_gap : int or None
+        The gap in frames where ``auto`` had to narrow it.
     """
 
     mode: Literal["sequence", "block", "none"]
     assignment: dict[str, Part]
+    narrowed_gap: int | None = None
 
 
 def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings, where: str = "") -> Split:
@@ -122,7 +126,7 @@ def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings, wher
     at = f" ({where})" if where else ""
     present = {frame.sequence for frame in frames}
     wanted = {*settings.train_sequences, *settings.test_sequences}
-    mode = settings.mode
+    mode, gap = settings.mode, settings.gap_frames
     if mode == "auto":
         mode = "sequence" if wanted <= present else "block"
     if mode == "sequence":
@@ -135,15 +139,18 @@ def assign_splits(frames: Sequence[SequenceFrame], settings: SplitSettings, wher
             )
         assignment = _by_sequence(frames, settings)
     else:
-        assignment = _by_block(frames, settings)
+        assignment = _by_block(frames, settings, gap)
+        while settings.mode == "auto" and gap and "train" not in assignment.values():
+            gap -= 1
+            assignment = _by_block(frames, settings, gap)
     parts = list(assignment.values())
     if "train" not in parts or "test" not in parts:
         raise SplitError(
             f"split must leave at least one training and one test frame, got {parts.count('train')} and "
             f"{parts.count('test')} of {len(parts)} frames{at}. "
-            "Add frames, or lower split.gap_frames or split.test_fraction."
+            "Add frames, lower split.gap_frames or split.test_fraction, or leave this data set out."
         )
-    return Split(mode, assignment)
+    return Split(mode, assignment, None if gap == settings.gap_frames else gap)
 
 
 def _by_sequence(frames: Sequence[SequenceFrame], settings: SplitSettings) -> dict[str, Part]:
@@ -153,7 +160,7 @@ def _by_sequence(frames: Sequence[SequenceFrame], settings: SplitSettings) -> di
     return {frame.frame_id: parts.get(frame.sequence, "unused") for frame in frames}
 
 
-def _by_block(frames: Sequence[SequenceFrame], settings: SplitSettings) -> dict[str, Part]:
+def _by_block(frames: Sequence[SequenceFrame], settings: SplitSettings, gap_frames: int) -> dict[str, Part]:
     """Assign the end of each sequence to test and leave a gap before it."""
     assignment: dict[str, Part] = {}
     for sequence in sorted({frame.sequence for frame in frames}):
@@ -164,7 +171,7 @@ def _by_block(frames: Sequence[SequenceFrame], settings: SplitSettings) -> dict[
         for frame in ordered:
             if frame.number >= first_test:
                 assignment[frame.frame_id] = "test"
-            elif frame.number >= first_test - settings.gap_frames:
+            elif frame.number >= first_test - gap_frames:
                 assignment[frame.frame_id] = "unused"
             else:
                 assignment[frame.frame_id] = "train"

@@ -141,8 +141,15 @@ def _notes(domain: PreparedDomain, primary: Reference, n_scored: dict[str, int])
         else f"Split by {domain.split_mode} ({_SPLITS[domain.split_mode]}): {sizes} frames."
     )
     notes = [f"Scored {n_scored[primary]} of {len(domain.rows)} frames against {primary} masks.", division]
+    if domain.narrowed_gap is not None:
+        notes.append(
+            f"There are so few frames that only {domain.narrowed_gap} before the first test frame were left out: "
+            "training and test frames may be near-copies of each other."
+        )
     if not n_scored[primary]:
-        return [*notes[1:], "No test frame has a mask: nothing was scored."]
+        elsewhere = len([row for row in domain.rows if row.gold or row.silver])
+        hint = f" {elsewhere} other frames have one: see [split]." if elsewhere else ""
+        return [*notes[1:], f"No test frame has a mask: nothing was scored.{hint}"]
     if n_scored[primary] < n_test:
         notes.append(f"{n_test - n_scored[primary]} test frames have no {primary} mask and were not scored.")
     if primary == "gold" and not undivided and not domain.colour:

@@ -137,6 +137,13 @@ def test_no_mask_at_all_is_refused_only_where_one_is_required(data_root: Path, t
     assert load_prepared(tmp_path / "out").with_truth("test") == []
 
 
+def test_masks_of_other_frames_are_pointed_out_where_one_is_required(data_root: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        (data_root / f"SIM-A/01_ST/SEG/man_seg{number:03d}.tif").unlink()
+    with pytest.raises(MaskError, match=r"otherwise with \[split\]: sequence 01 has masks\.$"):
+        _prepare(data_root, tmp_path / "out")
+
+
 @pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
 def test_inversion_mirrors_the_range_of_the_dtype(dtype: type, top: int) -> None:
     image = np.array([[0, 1], [200, 255]], dtype)

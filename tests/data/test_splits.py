@@ -66,7 +66,20 @@ def test_a_missing_sequence_is_named() -> None:
 @pytest.mark.parametrize(("n", "gap", "counts"), [(1, 0, "0 and 1 of 1"), (4, 9, "0 and 2 of 4")])
 def test_an_empty_part_is_refused(n: int, gap: int, counts: str) -> None:
     with pytest.raises(SplitError, match=rf"got {counts} frames \(data/U373\)"):
-        assign_splits(_frames(s01=range(n)), SplitSettings(gap_frames=gap), "data/U373")
+        assign_splits(_frames(s01=range(n)), SplitSettings(mode="block", gap_frames=gap), "data/U373")
+
+
+def test_auto_narrows_a_gap_that_leaves_nothing_to_train_on() -> None:
+    split = assign_splits(_frames(s02=[0, 2, 4]), SplitSettings(gap_frames=2))
+    assert split.narrowed_gap == 1
+    assert _ids(split, "train") == ["02_t000"]
+    assert _ids(split, "test") == ["02_t002", "02_t004"]
+    assert assign_splits(_frames(s02=[0, 9, 18]), SplitSettings(gap_frames=2)).narrowed_gap is None
+
+
+def test_one_frame_cannot_be_divided() -> None:
+    with pytest.raises(SplitError, match=r"got 0 and 1 of 1 frames \(data/U373\)"):
+        assign_splits(_frames(s01=range(1)), SplitSettings(), "data/U373")
 
 
 def test_a_sequence_in_both_parts_is_refused() -> None:

@@ -400,8 +400,9 @@ def test_a_domain_without_any_mask_is_predicted_and_reported_as_not_scored(
     shutil.rmtree(data / "SIM-B" / "01_ST")
     out = tmp_path / "run"
     arguments = ("--config", tiny_config, "--data-root", data, "--out", out, "--domains", "zeiss")
-    result = biostyle("run", "cell-tracking", *arguments, *SHORT)
+    result = biostyle("run", "cell-tracking", *arguments, *SHORT, "--with-ceiling")
     assert result.exit_code == 0, result.output
+    assert not (out / "ceiling").exists()
     zeiss = json.loads((out / "report" / "summary.json").read_text())["domains"]["zeiss"]
     assert (zeiss["n_scored"], zeiss["before"]["f_score"], zeiss["after"]["f_score"]) == (0, None, None)
     assert "No test frame has a mask: nothing was scored." in (out / "report" / "index.html").read_text()

@@ -7,6 +7,7 @@ import pytest
 from biostyle.artifacts import BuildOptions
 from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import load_prepared
+from biostyle.data.splits import SplitSettings
 from biostyle.errors import MaskError, PairingError
 from biostyle.io.labels import read_labels, write_labels
 from biostyle.stages.predict import result_path
@@ -50,6 +51,22 @@ def test_scores_against_every_reference_and_says_what_was_left_out(
         "Scored 3 of 8 frames against silver masks.",
         "Split by block (the last block of each sequence is test): 4 training, 3 test, 1 unused frames.",
     ]
+
+
+def test_notes_tell_a_narrowed_gap_and_masks_of_frames_that_are_not_scored(
+    tiny_data: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    for number in (5, 6, 7):
+        (data / "SIM-B" / "01_ST" / "SEG" / f"man_seg{number:03d}.tif").unlink()
+    settings, split = DomainSettings(folder="SIM-B", title="B"), SplitSettings(gap_frames=20)
+    prepared = prepare(data, tmp_path / "p", settings, split, annotated=False, options=BuildOptions())
+    out = score(prepared, predictions(tiny_run), tmp_path / "s", reference="auto", options=BuildOptions())
+    _, narrowed, unscored = read_scores(out)[2]
+    assert narrowed.startswith(
+        "There are so few frames that only 4 before the first test frame were left out"
+    )
+    assert unscored == "No test frame has a mask: nothing was scored. 5 other frames have one: see [split]."
 
 
 def test_gold_can_be_chosen_and_is_read_back_exactly(with_gold: Path, tiny_run: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _find_root(folder: Path) -> Path:
     if not folder.is_dir():
         raise ImageError(
             f"data set folder must exist, got {'a file' if folder.exists() else 'nothing'} ({folder}). "
-            "Check --data-root, or fetch the data set with `biostyle data fetch`."
+            "Check --data-root, fetch the data set with `biostyle data fetch`, or leave it out with --domains."
         )
     nested = folder / folder.name
     for root in (folder, nested):
