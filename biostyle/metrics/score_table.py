@@ -72,7 +72,10 @@ def read_score_table(path: Path) -> pd.DataFrame:
     pandas.DataFrame
         What :func:`score_table` made.
     """
-    return pd.read_csv(path, dtype={"group": str}).astype(dict.fromkeys(SCORES, float))
+    names = dict.fromkeys(("image_id", "group"), str)  # "007" is no number and "NA" is not undefined
+    undefined = {score: [""] for score in SCORES}
+    table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=undefined)
+    return table.astype(dict.fromkeys(SCORES, float))
 
 
 def counts_of(table: pd.DataFrame) -> list[PixelCounts]:

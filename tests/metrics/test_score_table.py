@@ -67,6 +67,14 @@ def test_summary_survives_csv(tmp_path: object) -> None:
     assert summarise(pd.read_csv(io.StringIO(TABLE.to_csv(index=False)))) == summarise(TABLE)
 
 
+def test_names_that_look_like_something_else_survive_csv(tmp_path: Path) -> None:
+    table = score_table(["007", "NA", "1e3"], COUNTS, groups=["NA", "01", "1"])
+    table.to_csv(tmp_path / "table.csv", index=False)
+    read = read_score_table(tmp_path / "table.csv")
+    pd.testing.assert_frame_equal(read, table, check_dtype=False)
+    assert summarise(read) == summarise(table)
+
+
 def test_trivial_baselines() -> None:
     target = np.zeros((10, 10), np.uint8)
     target[:2] = 1
