@@ -185,7 +185,7 @@ def fingerprint_domain(
 def _measure(image: NDArray, unit: NDArray) -> _FrameNumbers:
     """Measure one frame, given also in units of its contrast."""
     largest = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1
-    low, high = np.percentile(image, _PERCENTILES)
+    low, high = np.percentile(image.view(np.uint8) if image.dtype == bool else image, _PERCENTILES)
     return _FrameNumbers(
         pedestal=float(low / largest),
         saturated_low=float((image == image.min()).mean()),

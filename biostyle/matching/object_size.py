@@ -73,11 +73,11 @@ def diameter_from_masks(masks: Iterable[NDArray]) -> float | None:
     for mask in masks:
         if mask.dtype.kind not in "iub":
             raise MaskError(f"masks must hold integers, got dtype {mask.dtype}. Save them as labels.")
-        labels = mask.astype(np.int64)
-        if len(np.unique(labels[labels != 0])) == 1:
-            labels, _ = ndimage.label(labels, structure=np.ones((3, 3)))
-        counts = np.bincount(labels.ravel())[1:]
-        areas.append(counts[counts > 0])
+        identities, counts = np.unique(mask[mask != 0], return_counts=True)
+        if len(identities) == 1:
+            labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+            counts = np.bincount(labels.ravel())[1:]
+        areas.append(counts)
     found = np.concatenate(areas) if areas else np.empty(0)
     return float(np.median(2 * np.sqrt(found / np.pi))) if found.size else None
 

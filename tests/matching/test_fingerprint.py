@@ -97,6 +97,13 @@ def test_without_masks_nothing_is_claimed_about_them() -> None:
     assert found.foreground_source is None
 
 
+def test_frames_may_be_boolean() -> None:
+    frame = np.zeros((64, 64), bool)
+    frame[10:30, 10:30] = True
+    found = fingerprint_domain([frame])
+    assert (found.dtypes, found.contrast) == (("bool",), 1.0)
+
+
 def test_json_gives_it_back() -> None:
     found = fingerprint_domain([frame()])
     assert DomainFingerprint.model_validate_json(found.model_dump_json()) == found

@@ -43,6 +43,12 @@ def test_touching_labels_stay_apart() -> None:
     assert diameter_from_masks([labels]) == pytest.approx(2 * np.sqrt(400 / np.pi))
 
 
+def test_identities_may_be_any_integers() -> None:
+    labels = np.zeros((40, 40), np.int64)
+    labels[2:12, 2:12], labels[20:30, 20:30] = 2**40, 7
+    assert diameter_from_masks([labels]) == pytest.approx(2 * np.sqrt(100 / np.pi))
+
+
 def test_no_object_has_no_diameter() -> None:
     assert diameter_from_masks([np.zeros((5, 5), np.uint8)]) is None
     assert diameter_from_masks([]) is None
