@@ -96,9 +96,8 @@ class Model:
 
     def __init__(self, directory: Path, device: str = "auto") -> None:
         self._directory, self._device = directory, resolve_device(device)
-        if not (
-            directory / DESCRIPTION
-        ).is_file():  # a run's directory holds the segmenter, and not what stands before
+        # a run's directory holds the segmenter, and not what stands before
+        if not (directory / DESCRIPTION).is_file():
             raise CheckpointError(
                 f"model must hold {DESCRIPTION}, got none ({directory}). Point at OUT/model of adapt."
             )
@@ -113,7 +112,7 @@ class Model:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as the directory's name."""
-        return load, (self._directory, str(self._device))
+        return load, (self._directory.absolute(), str(self._device))
 
     def stylize(self, array: Any, axes: str | None = None, statistics: Statistics = "frame") -> Any:
         """Bring every plane to the style that the segmenter knows.
@@ -179,10 +178,7 @@ class Model:
             As :meth:`stylize`; a segmenter with nothing before it is fine here.
         """
         self.check("segment", statistics)
-
-        def work(plane: NDArray, settings: InferenceSettings) -> NDArray:
-            return self.segment_plane(plane, settings, labels, dtype)
-
+        work = partial(self.segment_plane, labels=labels, dtype=dtype)
         return self._planewise(array, axes, statistics, work, mask_dtype(labels, dtype))
 
     def stylize_plane(self, plane: NDArray, settings: InferenceSettings) -> NDArray:
@@ -348,6 +344,11 @@ class Model:
         dtype: np.dtype,
     ) -> Any:
         """Apply something to every plane of an array."""
+        if self.colour:
+            raise CheckpointError(
+                f"model must be one of gray images to work on arrays, got one of colour photographs ({self._directory}). "
+                "Call segment_plane with each photograph."
+            )
         axes = check_array(array, axes)
         indices = list(plane_indices(axes, array.shape))
         settings = self.plane_settings(statistics, axes, indices, partial(array_plane, array))
@@ -380,8 +381,7 @@ def _prepared(adapted: AdaptedModel) -> nn.Module:
 
 def _fingerprint(directory: Path) -> str:
     """Hash the parts that a result depends on."""
-    parts = [name for name in PARTS if (directory / name).is_dir()]
-    lines = [f"{name} {sha256(directory / name)}\n" for name in parts]
+    lines = [f"{name} {sha256(directory / name)}\n" for name in PARTS if (directory / name).is_dir()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -196,6 +196,19 @@ def test_models_without_generator_or_stylizer(tmp_path: Path) -> None:
             chain.segment(STACK[0, 0], statistics=statistics)  # type: ignore[arg-type]
 
 
+def test_a_model_of_photographs_takes_no_arrays(tmp_path: Path) -> None:
+    colour = load(write_adapted(tmp_path / "colour", ("chain",), n_channels=3), "cpu")
+    with pytest.raises(CheckpointError, match=rf"got one of colour photographs \({tmp_path}/colour\)"):
+        colour.segment(STACK[0, 0])
+
+
+def test_a_model_travels_to_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sent = pickle.dumps(load(write_adapted(Path("model"), ("chain",)), "cpu"))
+    monkeypatch.chdir("/")
+    assert pickle.loads(sent).segment(STACK[0, 0]).any()
+
+
 def test_a_frame_beyond_the_memory_is_named(
     model: application.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
