@@ -380,8 +380,7 @@ def train_cyclegan(
         if loop:
             losses["agreement"] = loop.agreement(real_b, made.fake_a)
             alarm.note(losses["agreement"])
-            if step % settings.log_every == 0:
-                alarm.check(step, out)
+            alarm.check(step, out)
         session.record(losses)
         latest = {"real_a": real_a, "real_b": real_b, **made._asdict()}
     for network in gan:

@@ -15,6 +15,7 @@ from biostyle.errors import TranslationAlarmError
 from biostyle.losses import dice_cross_entropy
 
 _SHARE_OF_A_STEP = 0.05  # in the running average: about the last 20 steps
+_CHECK_EVERY = 20  # steps, because to look waits for the device
 
 
 @dataclass(frozen=True)
@@ -186,12 +187,12 @@ class AgreementAlarm:
         self.average = torch.lerp(self.average.to(agreement), agreement, _SHARE_OF_A_STEP)
 
     def check(self, step: int, out: Path) -> None:
-        """Ring if the average is too small.
+        """Ring if the average is too small; looked at in every twentieth step.
 
         Parameters
         ----------
         step : int
-            For the message.
+            Number of the step.
         out : Path
             Directory of the training, for the message.
 
@@ -200,7 +201,7 @@ class AgreementAlarm:
         TranslationAlarmError
             If it is.
         """
-        if (average := float(self.average)) < self.least:
+        if step % _CHECK_EVERY == 0 and (average := float(self.average)) < self.least:
             raise TranslationAlarmError(
                 f"agreement of the masks before and after translation must be at least {self.least:g}, got "
                 f"{average:.2f} at step {step} ({out}). Bright and dark were exchanged, or objects erased or invented."

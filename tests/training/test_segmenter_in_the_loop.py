@@ -196,6 +196,16 @@ def test_a_single_bad_step_does_not_ring(tmp_path: Path) -> None:
         assert (float(alarm.average) < 0.5) == rings
 
 
+def test_the_alarm_is_looked_at_at_the_same_steps_however_often_losses_are_written_down(
+    tmp_path: Path,
+) -> None:
+    alarm = watch(Inverted())
+    for step in (1, 19, 21, 50):
+        alarm.check(step, tmp_path)
+    with pytest.raises(TranslationAlarmError, match="at step 40 "):
+        alarm.check(40, tmp_path)
+
+
 def test_an_alarm_that_lets_everything_pass_never_rings(tmp_path: Path) -> None:
     watch(Inverted(), n_steps=500, least=0.0).check(500, tmp_path)
 
