@@ -74,7 +74,7 @@ def augment(
         network = retraining.retrain(
             model,
             (images, masks),
-            (render(renderer, images, where), [mask.float() for mask in masks]),
+            (render(renderer, images, where), [retraining.true_probs(mask) for mask in masks]),
             settings.in_doubt(0.0),
             seed=seed,
             device=where,

@@ -103,7 +103,9 @@ def retrain(
         frames = read_images(domain_b, rows_b, taught.preprocessing)
         held_back = domain_b.with_truth("validation") if supervised else []
         if supervised:
-            probs = [mask.float() for mask in read_masks(domain_b, rows_b, taught.preprocessing)]
+            probs = [
+                retraining.true_probs(mask) for mask in read_masks(domain_b, rows_b, taught.preprocessing)
+            ]
         else:
             teaching, share = taught.segmenter.to(where), settings.share_of(doubt)
             probs = [

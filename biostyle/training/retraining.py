@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 
 import torch
@@ -149,7 +150,7 @@ class PseudoLabels:
     images : list of Tensor of shape (C, H, W)
         Frames of B as the network will see them, in [0, 1].
     probs : list of Tensor of shape (H, W)
-        The teacher's foreground probabilities.
+        The teacher's foreground probabilities; NaN where it is not asked, which is not annotated then.
     settings : RetrainSettings
         Gives the probabilities from which on a pixel is labelled.
     """
@@ -203,6 +204,27 @@ class PseudoLabels:
         mask[of_rare <= self.settings.sure_common] = 1 - rare
         mask[of_rare >= self.settings.sure_rare] = rare
         return mask
+
+
+def true_probs(mask: torch.Tensor) -> torch.Tensor:
+    """Turn a true mask into what a teacher who knows it would say.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (H, W)
+        Class indices, uint8; 255 is not annotated.
+
+    Returns
+    -------
+    Tensor of shape (H, W)
+        Foreground probabilities, float32; NaN where the mask is not annotated.
+
+    Examples
+    --------
+    >>> true_probs(torch.tensor([0, 1, 255], dtype=torch.uint8))
+    tensor([0., 1., nan])
+    """
+    return mask.float().masked_fill(mask == NOT_ANNOTATED, math.nan)
 
 
 @torch.no_grad()

@@ -17,7 +17,13 @@ from biostyle.losses import dice_cross_entropy
 from biostyle.models.unet import UNet
 from biostyle.training import retraining
 from biostyle.training.augmentation import AugmentationSettings
-from biostyle.training.retraining import PseudoLabels, RetrainSettings, foreground_probs, retrain
+from biostyle.training.retraining import (
+    PseudoLabels,
+    RetrainSettings,
+    foreground_probs,
+    retrain,
+    true_probs,
+)
 from biostyle.training.seeding import seeded
 from biostyle.types import NOT_ANNOTATED
 
@@ -149,6 +155,13 @@ def test_without_doubt_every_pixel_is_labelled_as_the_teacher_s_mask_has_it() ->
     for shown, expected in ((probs, [0, 0, 1, 1, 0]), (1 - probs, [1, 1, 0, 0, 1])):
         labels = PseudoLabels([torch.zeros(1, 1, 5)], [shown], RetrainSettings().in_doubt(0.0))
         assert labels.masks[0].tolist() == [expected]
+
+
+@pytest.mark.parametrize("common", [0, 1])
+def test_what_nobody_annotated_stays_so(common: int) -> None:
+    truth = torch.tensor([[common, common, common, 1 - common, NOT_ANNOTATED]], dtype=torch.uint8)
+    labels = PseudoLabels([torch.zeros(1, 1, 5)], [true_probs(truth)], RetrainSettings().in_doubt(0.0))
+    assert torch.equal(labels.masks[0], truth)
 
 
 @pytest.mark.parametrize(("share", "of_largest"), [(0.0, 0.0), (0.25, 0.25), (1.0, 1.0)])
