@@ -346,8 +346,11 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
             f"({identity.value:.3f}; the others reach {others:.3f})."
         )
     winner = scores[chosen]
+    goes = (
+        "rises" if winner.value >= identity.value else "falls, by no more than a learned candidate may lack,"
+    )
     reason = (
-        f"The label-free score rises from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
+        f"The label-free score {goes} from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
         f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"
         + (f", in one object {winner.singleness:.3f}" if winner.singleness is not None else "")
         + (f", agreement with {simplest} {kept[chosen]:.2f})." if chosen in kept else ").")

@@ -427,6 +427,15 @@ def test_a_learned_candidate_may_win_where_the_unchanged_frames_are_the_best_pla
     assert "No candidate that keeps the objects" in choice.reason
 
 
+def test_a_score_that_falls_is_not_said_to_rise() -> None:
+    evidence = {IDENTITY: found(0.96), "retrain": found(0.955, learned=True)}
+    choice = choose(evidence, HOME)
+    assert (choice.chosen, choice.verdict) == ("retrain", "adopt with care")
+    assert (
+        "score falls, by no more than a learned candidate may lack, from 0.960 to 0.955 with" in choice.reason
+    )
+
+
 def test_the_unchanged_frames_may_be_alone() -> None:
     assert stays(choose({IDENTITY: found(0.97)}, HOME))
 
