@@ -8,7 +8,7 @@ each defect; translate, judge, choose without labels; then report.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias, get_args
 
@@ -61,6 +61,8 @@ class FundusConfig(BaseModel):
         Heading of the report.
     n_panels : int
         Photographs of each domain B to show.
+    with_ceiling : bool
+        Whether to train a segmenter of vessels on the poor photographs as well, to show how many of them can be found there.
     kinds : tuple of str
         Domains B: ``mixed``, all defects, which comes first, and each defect alone.
     fundus : FundusSettings
@@ -93,6 +95,7 @@ class FundusConfig(BaseModel):
     device: str = "auto"
     title: str = "Fundus photographs before and after"
     n_panels: int = Field(3, ge=0)
+    with_ceiling: bool = False
     kinds: tuple[Kind, ...] = get_args(Kind)
     fundus: FundusSettings
     split: GroupSplitSettings = GroupSplitSettings()
@@ -334,7 +337,20 @@ def _race(
     clean_judged = {name: clean_after[maker] for name, maker in source.items()}
     translated, judged = ({name: pair[index] for name, pair in made.items()} for index in (0, 1))
     choice = choose_stylizer(before, judged, clean, clean_judged, out / "choices" / kind, options=options)
-    return QualityDirectories(prepared, before, translated, judged, clean_judged, choice)
+    ceiling = _ceiling(config, judges, kind, prepared, out, options) if config.with_ceiling else None
+    return QualityDirectories(prepared, before, translated, judged, clean_judged, choice, ceiling)
+
+
+def _ceiling(
+    config: FundusConfig, judges: _Judges, kind: str, prepared: Path, out: Path, options: BuildOptions
+) -> Path:
+    """Judge a domain as it is with a segmenter of vessels that was trained on its training part."""
+    segmenter = train_segmenter(
+        prepared, out / "ceiling" / kind, config.segmenter, Preprocessing(scaling="dtype"),
+        seed=config.seed, device=config.device, options=options,
+    )  # fmt: skip
+    at_home = replace(judges, segmenter=segmenter)
+    return _judge(config, at_home, prepared, None, out / "judged" / kind / "ceiling", options)
 
 
 def _translate_and_judge(

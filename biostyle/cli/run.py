@@ -62,6 +62,11 @@ def _how() -> Callable[[Command], Command]:
     return all_of(*options)
 
 
+def _with_ceiling(text: str) -> Callable[[Command], Command]:
+    """The flag for a supervised ceiling."""
+    return click.option("--with-ceiling", is_flag=True, help=text)
+
+
 def _load(
     config: str, kind: type[Any], overrides: tuple[str, ...], domains: str | None, **given: object
 ) -> Any:
@@ -130,6 +135,9 @@ def dermoscopy(
 @run.command("fundus")
 @_what("fundus/cpu", "the collections", "runs/fundus")
 @_set()
+@_with_ceiling(
+    "Also train a segmenter of vessels on the poor photographs, to show how many can be found there."
+)
 @_how()
 def fundus(
     config: str,
@@ -139,6 +147,7 @@ def fundus(
     seed: int | None,
     domains: str | None,
     overrides: tuple[str, ...],
+    with_ceiling: bool,
     dry_run: bool,
     resume: bool,
     as_json: bool,
@@ -151,7 +160,8 @@ def fundus(
     from biostyle.cli.quality import print_quality
     from biostyle.pipelines import fundus as pipeline
 
-    settings = _load(config, pipeline.FundusConfig, overrides, domains, device=device, seed=seed)
+    given = {"device": device, "seed": seed, "with_ceiling": "true" if with_ceiling else None}
+    settings = _load(config, pipeline.FundusConfig, overrides, domains, **given)
     places = (place for source in settings.fundus.folders for place in (source.folder, *source.tables))
     collections = (Path(place).parts[0] for place in places)
     report = _run(pipeline.run, settings, collections, data_root, out, dry_run=dry_run, resume=resume)
@@ -162,11 +172,7 @@ def fundus(
 @run.command("cell-tracking")
 @_what("cell_tracking/cpu", "the challenge's folders", "runs/cell-tracking")
 @_set()
-@click.option(
-    "--with-ceiling",
-    is_flag=True,
-    help="Also train on B's true masks, to show what adaptation could reach at most.",
-)
+@_with_ceiling("Also train on B's true masks, to show what adaptation could reach at most.")
 @_how()
 def cell_tracking(
     config: str,

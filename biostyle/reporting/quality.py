@@ -23,6 +23,7 @@ TITLES = {
     "specific": "Specific stylizer",
     "after": "After",
 }
+_VESSEL_SCORES = ("f_before", "f_after", "f_clean", "f_ceiling")
 
 
 class Judged(NamedTuple):
@@ -73,6 +74,8 @@ class JudgedDomain:
         ``chosen``, ``verdict``, ``reason``, and by candidate what was measured without labels.
     panels : sequence of QualityPanel
         Photographs to show.
+    ceiling : DataFrame or None
+        Test photographs as they are, judged with a segmenter of vessels that was trained on such photographs.
     """
 
     name: str
@@ -83,6 +86,7 @@ class JudgedDomain:
     clean_candidates: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     choice: Mapping[str, Any] | None = None
     panels: Sequence[QualityPanel] = ()
+    ceiling: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def summarise_quality(report: QualityReport) -> dict[str, Any]:
         "quality": {name: quality[name] for name in ("before", "after", "net_shift_to_good")},
         "grading": grading
         and {name: grading[name]["value"] for name in ("kappa_before", "kappa_after", "mean_grade_shift")},
-        "vessels": vessels and {name: vessels[name]["value"] for name in ("f_before", "f_after", "f_clean")},
+        "vessels": vessels and {name: vessels[name]["value"] for name in _VESSEL_SCORES if name in vessels},
         "chosen": first["chosen"],
         "verdict": first["verdict"],
         "reason": first["reason"],
@@ -243,7 +247,9 @@ def _summarise_candidate(
     summary: dict[str, Any] = {"quality": quality_change(before, after, noise_floor)}
     summary["grading"] = grade_change(before, after) if "grade" in before else None
     traced = domain.clean is not None and "tp" in before
-    summary["vessels"] = vessel_change(before, after, domain.clean.table) if traced and domain.clean else None
+    summary["vessels"] = (
+        vessel_change(before, after, domain.clean.table, domain.ceiling) if traced and domain.clean else None
+    )
     summary["distances"] = (
         distances(domain.clean.features, domain.before.features, judged.features) if domain.clean else None
     )

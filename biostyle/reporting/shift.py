@@ -106,7 +106,9 @@ def grade_change(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def vessel_change(before: pd.DataFrame, after: pd.DataFrame, clean: pd.DataFrame) -> dict[str, Any]:
+def vessel_change(
+    before: pd.DataFrame, after: pd.DataFrame, clean: pd.DataFrame, ceiling: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Describe what becomes of the vessels.
 
     Parameters
@@ -115,23 +117,26 @@ def vessel_change(before: pd.DataFrame, after: pd.DataFrame, clean: pd.DataFrame
         The same photographs in the same order: ``patient``, ``original``, ``vessels_kept`` and ``tp, fp, fn``.
     clean : DataFrame
         The good photographs they were made from, with ``frame_id`` and ``tp, fp, fn``.
+    ceiling : DataFrame or None
+        Like `before`, but by a segmenter that learned from poor photographs with traced vessels.
 
     Returns
     -------
     dict
-        ``f_before``, ``f_after`` and ``f_clean``: mean F-scores over photographs with traced vessels, each with interval;
+        ``f_before``, ``f_after``, ``f_clean`` and, where there is one, ``f_ceiling``: mean F-scores over photographs with
+        traced vessels, each with interval;
         ``f_difference``, after less before; ``kept``, the mean of ``vessels_kept`` over all of them.
     """
     patients = list(before["patient"])
     originals = clean.set_index("frame_id").reindex(before["original"])
-    scores = [_f_scores(table) for table in (before, after, originals)]
-    rows = [*scores, scores[1] - scores[0]]
-    traced = np.logical_and.reduce(np.isfinite(rows), axis=0)
-    names = ("f_before", "f_after", "f_clean", "f_difference")
+    tables = {"f_before": before, "f_after": after, "f_clean": originals}
+    rows = {name: _f_scores(table) for name, table in tables.items()}
+    rows["f_difference"] = rows["f_after"] - rows["f_before"]
+    if ceiling is not None:
+        rows["f_ceiling"] = _f_scores(ceiling)
+    traced = np.logical_and.reduce(np.isfinite(list(rows.values())), axis=0)
     groups = list(before["patient"][traced])
-    change = {
-        name: with_interval(row[traced], np.mean, groups) for name, row in zip(names, rows, strict=True)
-    }
+    change = {name: with_interval(row[traced], np.mean, groups) for name, row in rows.items()}
     return change | {"kept": with_interval(after["vessels_kept"].to_numpy(), np.mean, patients)}
 
 

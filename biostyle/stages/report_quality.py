@@ -39,6 +39,8 @@ class QualityDirectories:
         By candidate, what was judged of good photographs after it.
     choice : Path
         The choice among the candidates.
+    ceiling : Path or None
+        What a segmenter of vessels that was trained on such photographs sees in them as they are.
     """
 
     prepared: Path
@@ -47,6 +49,7 @@ class QualityDirectories:
     judged: Mapping[str, Path]
     clean_judged: Mapping[str, Path]
     choice: Path
+    ceiling: Path | None = None
 
 
 def report_quality(
@@ -93,7 +96,7 @@ def report_quality(
     inputs = {"clean": clean, "quality": quality, "grader": grader}
     for name, directories in domains.items():
         for role, value in vars(directories).items():
-            paths = {"": value} if isinstance(value, Path) else value
+            paths = {"": value} if isinstance(value, Path) else value or {}
             inputs |= {f"{name}.{role}.{row}".rstrip("."): path for row, path in paths.items()}
 
     def work(partial: Path) -> None:
@@ -152,6 +155,7 @@ def _domain(name: str, directories: QualityDirectories, clean: Path, n_panels: i
         candidates={row: _test(path) for row, path in directories.judged.items()},
         clean=_test(clean),
         clean_candidates={row: _test(path).table for row, path in directories.clean_judged.items()},
+        ceiling=None if directories.ceiling is None else _test(directories.ceiling).table,
         choice=choice,
         panels=panels,
     )

@@ -21,7 +21,7 @@ from tests.fundus import CLASSIFIER, RESTORER, SEGMENTER, SETTINGS, SMALL, SPLIT
 pytestmark = pytest.mark.slow
 # Good and two kinds of poor photographs, three judges, a restorer and two stylizers; good ones judged before and after four
 # candidates, which are translations too; before, three and four candidates judged and translated; two choices; and the report.
-N_STAGES = 3 + 3 + 3 + (1 + 2 * 4) + (1 + 2 * 3) + (1 + 2 * 4) + 2 + 1
+N_STAGES = 3 + 3 + 3 + (1 + 2 * 4) + (1 + 2 * 3) + (1 + 2 * 4) + 2 * 2 + 2 + 1  # 2 * 2: ceilings
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,18 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(biostyle: Invoke, config: Path, data: Path, out: Path, *more: str) -> Any:
     return biostyle(
-        "run", "fundus", "--config", config, "--data-root", data, "--out", out, "--device", "cpu", *more
+        "run",
+        "fundus",
+        "--config",
+        config,
+        "--data-root",
+        data,
+        "--out",
+        out,
+        "--device",
+        "cpu",
+        "--with-ceiling",
+        *more,
     )
 
 
@@ -78,7 +89,7 @@ def test_the_summary_is_as_agreed(summary: dict[str, Any]) -> None:
     assert {"value", "ci95", "noise_floor"} <= set(shift)
     assert shift["noise_floor"] == summary["classifier"]["noise_floor"]
     assert set(summary["grading"]) == {"kappa_before", "kappa_after", "mean_grade_shift"}
-    assert set(summary["vessels"]) == {"f_before", "f_after", "f_clean"}
+    assert set(summary["vessels"]) == {"f_before", "f_after", "f_clean", "f_ceiling"}
     assert summary["verdict"] in ("adopt", "adopt with care", "don't adapt")
     domains = summary["domains"]
     assert list(domains) == ["mixed", "blur"]

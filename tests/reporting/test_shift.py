@@ -77,10 +77,17 @@ def test_without_known_grades_there_is_no_kappa() -> None:
 def test_vessels_count_where_they_were_traced() -> None:
     better = BEFORE.assign(fp=[0.0, None] * (N // 2), vessels_kept=0.75)
     change = vessel_change(BEFORE, better, BEFORE.assign(fp=[0.0, None] * (N // 2)))
+    assert "f_ceiling" not in change
     assert change["f_before"]["value"] == pytest.approx(20 / 25)
     assert change["f_after"]["value"] == change["f_clean"]["value"] == pytest.approx(20 / 23)
     assert change["f_difference"]["value"] == pytest.approx(20 / 23 - 20 / 25)
     assert (change["f_after"]["n"], change["kept"]["n"], change["kept"]["value"]) == (N // 2, N, 0.75)
+
+
+def test_the_ceiling_is_scored_on_the_same_photographs() -> None:
+    change = vessel_change(BEFORE, BEFORE, BEFORE, BEFORE.assign(fp=[0.0, None] * (N // 2)))
+    assert change["f_ceiling"]["value"] == pytest.approx(20 / 23)
+    assert change["f_ceiling"]["n"] == change["f_before"]["n"] == N // 2
 
 
 def test_distances_fall_towards_good_photographs() -> None:
