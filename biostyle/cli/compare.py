@@ -26,7 +26,8 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     from biostyle.io.atomic import write_atomically
     from biostyle.reporting.comparison import compare_runs, comparison_markdown
 
-    if twice := [run for run in runs if [path.resolve() for path in runs].count(run.resolve()) > 1]:
+    files = [_summary_file(run).resolve() for run in runs]
+    if twice := [run for run, file in zip(runs, files, strict=True) if files.count(file) > 1]:
         raise PairingError(f"each run must be given once, got {twice[0]} twice. Name different runs.")
     comparison = compare_runs({str(run): _read_summary(run) for run in runs})
     markdown, text = comparison_markdown(comparison), json.dumps(comparison, indent=2) + "\n"
@@ -36,20 +37,30 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     click.echo(text if as_json else markdown, nl=False)
 
 
+def _summary_file(run: Path) -> Path:
+    """Find the summary of a run, wherever below the given path it is."""
+    places = [run, run / "summary.json", run / "report" / "summary.json"]
+    return next((place for place in places if place.is_file()), places[-1])
+
+
 def _read_summary(run: Path) -> dict[str, Any]:
-    """Read the summary of a run, wherever below the given path it is."""
+    """Read the summary of a run whose masks were scored."""
     import json
 
     from biostyle.errors import DataError
 
-    places = [run, run / "summary.json", run / "report" / "summary.json"]
-    path = next((place for place in places if place.is_file()), places[-1])
+    path = _summary_file(run)
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("pipeline", "domains"):
-            summary[key]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        scored = ["reference" in domain for domain in summary["domains"].values()]
+        pipeline = summary["pipeline"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"run must hold a report's summary.json, got {error!r} ({path}). Name a finished run or report."
         ) from error
+    if not all(scored):
+        raise DataError(
+            f"run must have scores of masks to be compared, got the summary of pipeline {pipeline!r} ({path}). "
+            "Name runs of a pipeline that segments."
+        )
     return summary

@@ -53,7 +53,21 @@ def test_one_run_twice_has_no_spread(runs: list[Path]) -> None:
     assert f"must be given once, got {runs[0]} twice" in str(result.exception)
 
 
-@pytest.mark.parametrize("content", [None, "{", "{}", "[]"])
+def test_a_run_and_its_report_are_one(runs: list[Path]) -> None:
+    result = run(runs[0], runs[0] / "report")
+    assert isinstance(result.exception, PairingError)
+    assert f"got {runs[0]} twice" in str(result.exception)
+
+
+def test_runs_without_scores_of_masks_are_refused(runs: list[Path]) -> None:
+    path = runs[1] / "report" / "summary.json"
+    path.write_text(json.dumps({"pipeline": "fundus", "domains": {"mixed": {"n": 4}}}))
+    result = run(runs[1])
+    assert isinstance(result.exception, DataError)
+    assert f"got the summary of pipeline 'fundus' ({path})" in str(result.exception)
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", "[]", '{"pipeline": "demo", "domains": [1]}'])
 def test_a_run_without_a_readable_summary_is_named(content: str | None, runs: list[Path]) -> None:
     path = runs[1] / "report" / "summary.json"
     path.unlink() if content is None else path.write_text(content)
