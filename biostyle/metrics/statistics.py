@@ -50,7 +50,7 @@ def block_bootstrap_interval(
     Returns
     -------
     low, high : float
-        Bounds of the interval; NaN for fewer than two rows, or where the statistic is never defined.
+        Bounds of the interval; NaN for fewer than two rows that are defined, or where the statistic is never defined.
 
     Notes
     -----
@@ -69,13 +69,14 @@ def block_bootstrap_interval(
     """
     rows = np.asarray(values, dtype=np.float64)
     n = len(rows)
+    undefined = np.isnan(rows).any(axis=tuple(range(1, rows.ndim)))
+    if n - int(undefined.sum()) < 2:
+        return math.nan, math.nan
     if block_length is None:
         clusters = range(n) if groups is None else groups
         return cluster_bootstrap_interval(
             rows, statistic, clusters, n_resamples=n_resamples, level=level, seed=seed
         )
-    if n < 2:
-        return math.nan, math.nan
     length = max(1, min(block_length, n // 3))
     blocks = _consecutive_blocks(np.zeros(n) if groups is None else np.asarray(groups), length)
     n_drawn = math.ceil(n / min(map(len, blocks)))

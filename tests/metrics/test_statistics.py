@@ -89,7 +89,7 @@ def test_rows_may_be_vectors() -> None:
     assert ratio == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("values", [[], [0.5], [math.nan] * 4])
+@pytest.mark.parametrize("values", [[], [0.5], [0.5, math.nan], [math.nan] * 4])
 def test_too_little_to_say_anything_is_nan(values: list[float]) -> None:
     assert all(math.isnan(bound) for bound in block_bootstrap_interval(values, n_resamples=20))
 
