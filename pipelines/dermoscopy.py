@@ -86,6 +86,8 @@ def run(config: DermoscopyConfig, data_root: Path, out: Path, *, command: str, o
         )
 
     prepared_a = prepare(config.domain_a, None)
+    # all of them now: bad data are named before anything is trained
+    prepared = {name: prepare(name, prepared_a) for name in config.domains_b()}
     segmenter = train_segmenter(
         prepared_a,
         out / "segmenter",
@@ -98,8 +100,7 @@ def run(config: DermoscopyConfig, data_root: Path, out: Path, *, command: str, o
     directories = {
         config.domain_a: score_race(config, config.domain_a, prepared_a, segmenter, {}, None, out, options)
     }
-    for name in config.domains_b():
-        prepared_b = prepare(name, prepared_a)
+    for name, prepared_b in prepared.items():
         directories[name] = _judge(config, name, prepared_a, prepared_b, segmenter, out, options)
     set_earlier_report_aside(out / "report", directories, options)
     return report(

@@ -1,12 +1,14 @@
 """Divide images into training, validation and test by patient or lesion, so that what belongs together stays together.
 
-A group's part depends on its name and the seed alone: adding or removing images moves no other image.
+A group's part depends on its name and the seed alone: adding or removing images moves no other image, unless there are so
+few groups that a part would be empty.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -71,11 +73,64 @@ def group_part(group: str, settings: GroupSplitSettings) -> Part:
     >>> [group_part(f"lesion {number}", GroupSplitSettings()) for number in range(9, 12)]
     ['train', 'validation', 'test']
     """
-    digest = hashlib.sha256(f"{settings.seed}:{group}".encode()).digest()
-    position = int.from_bytes(digest[:8]) / 2**64
+    position = _position(group, settings)
     if position < settings.test_fraction:
         return "test"
     return "validation" if position < settings.test_fraction + settings.validation_fraction else "train"
+
+
+def divide_groups(
+    groups: Collection[str], settings: GroupSplitSettings, decided: Mapping[str, Part] | None = None
+) -> dict[str, Part]:
+    """Decide on the part of every group, and leave no part empty that is needed, if there are enough groups.
+
+    Parameters
+    ----------
+    groups : collection of str
+        Names of patients or lesions; may repeat.
+    settings : GroupSplitSettings
+        Fractions and seed; no validation part is needed where its fraction is 0.
+    decided : mapping of str to {"train", "validation", "test", "unused"}, optional
+        Groups whose part is decided already.
+
+    Returns
+    -------
+    dict of str to {"train", "validation", "test", "unused"}
+        The part of each group: what :func:`group_part` says. An empty part gets the group of another part, one of at
+        least two, whose number u is nearest to its range.
+
+    Examples
+    --------
+    >>> divide_groups(["lesion 9", "lesion 12", "lesion 13"], GroupSplitSettings())
+    {'lesion 9': 'train', 'lesion 12': 'test', 'lesion 13': 'validation'}
+    """
+    known = decided or {}
+    parts = {group: known.get(group) or group_part(group, settings) for group in groups}
+    test_end = settings.test_fraction
+    validation_end = test_end + settings.validation_fraction
+    ranges: dict[Part, tuple[float, float]] = {
+        "train": (validation_end, 1.0),
+        "test": (0.0, test_end),
+        "validation": (test_end, validation_end),
+    }
+    for part, (low, high) in ranges.items():
+        counts = Counter(parts.values())
+        if low == high or counts[part]:
+            continue
+        movable = [group for group, given in parts.items() if group not in known and counts[given] > 1]
+        distances = {
+            group: max(low - _position(group, settings), _position(group, settings) - high)
+            for group in movable
+        }
+        if distances:
+            parts[min(distances, key=distances.__getitem__)] = part
+    return parts
+
+
+def _position(group: str, settings: GroupSplitSettings) -> float:
+    """Return a group's number u, in [0, 1)."""
+    digest = hashlib.sha256(f"{settings.seed}:{group}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
 
 
 def merge_groups(groups: Sequence[str], same: Iterable[Sequence[int]]) -> list[str]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from biostyle.data.degradation import QUALITIES, Quality
 from biostyle.data.field_of_view import FieldOfView, find_field_of_view
-from biostyle.data.group_split import GroupSplitSettings, check_parts, group_part, merge_groups
+from biostyle.data.group_split import GroupSplitSettings, check_parts, divide_groups, merge_groups
 from biostyle.data.prepare import write_tables
 from biostyle.data.retina_square import crop_mask, crop_photograph, square_inside
 from biostyle.data.sources.fundus import FundusPhotograph, FundusReader, list_fundus
@@ -202,11 +202,12 @@ def prepare_fundus(data_root: Path, settings: FundusSettings, split: GroupSplitS
             photograph.frame_id, photograph.quality, photograph.grade, fov
         )
     groups = _merge_duplicates(out, rows, [photograph.group for photograph in photographs])
+    parts = divide_groups(groups, split)
+    check_parts([parts[group] for group in groups], split, "fundus photographs")
     n_members: dict[str, int] = defaultdict(int)
     for row, group in zip(rows, groups, strict=True):
-        row |= {"sequence": group, "number": n_members[group], "split": group_part(group, split)}
+        row |= {"sequence": group, "number": n_members[group], "split": parts[group]}
         n_members[group] += 1
-    check_parts([group_part(group, split) for group in groups], split, "fundus photographs")
     write_fundus_tables(out, rows, facts, "Good photographs")
 
 

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from biostyle.data.group_split import GroupSplitSettings, check_parts, group_part, merge_groups
+from biostyle.data.group_split import GroupSplitSettings, check_parts, divide_groups, merge_groups
 from biostyle.data.prepare import write_tables
 from biostyle.data.prepared import PreparedDomain, PreparedFrame
 from biostyle.data.sources.dermoscopy import Photograph, PhotographReader, list_photographs
@@ -255,10 +255,10 @@ def _assign_parts(
     for group, digest in zip(groups, digests, strict=True):
         if digest in elsewhere:
             decided[group] |= {frame.split for frame in elsewhere[digest]}
-    return {
-        group: group_part(group, split) if not there else there.pop() if len(there) == 1 else "unused"
-        for group, there in decided.items()
+    known: dict[str, Part] = {
+        group: there.pop() if len(there) == 1 else "unused" for group, there in decided.items() if there
     }
+    return divide_groups(groups, split, known)
 
 
 def _summarise(rows: list[_Row], title: str) -> dict[str, object]:

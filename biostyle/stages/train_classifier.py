@@ -115,7 +115,8 @@ def train_grader(
         Prepared good photographs.
     out : Path
         Model directory to make; beside the weights ``history.csv`` and ``evaluation.json``, which says how it does on
-        the patients of the test part: ``kappa`` with interval, ``confusion`` and ``calibration_error``.
+        the patients of the test part: ``kappa`` with interval, ``confusion`` and ``calibration_error``; where no training
+        photograph has some grades, ``not_learned`` names them, and they are never predicted.
     settings : ClassifierSettings
         Network and training.
     preprocessing : Preprocessing
@@ -139,6 +140,7 @@ def train_grader(
     Photographs that were slightly degraded, and are still good, are trained on as well: the grade must not depend on
     what a camera does to every photograph. They are not scored.
     """
+    missing: list[int] = []
 
     def label(domain: PreparedDomain, rows: list[PreparedFrame], part: Part) -> _Labelled:
         facts = read_fundus_facts(domain.directory)
@@ -150,6 +152,7 @@ def train_grader(
                 for row in graded
                 for square, _ in rated_squares(domain, [row], seed + 1, ["good"])
             ]
+            missing.extend(set(range(N_GRADES)) - {facts[row.frame_id].grade for row in graded})
         labels = torch.tensor([facts[row.frame_id].grade for row, _ in squares], dtype=torch.long)
         images = input_batch((square for _, square in squares), preprocessing)
         return _Labelled(images, labels, [row.sequence for row, _ in squares])
@@ -158,7 +161,7 @@ def train_grader(
         return {
             "kappa": kappa_with_interval(truth, pred, patients, seed=seed),
             "confusion": confusion_matrix(truth, pred, N_GRADES).tolist(),
-        }
+        } | ({"not_learned": missing} if missing else {})
 
     return _train(
         "train-grader", clean, out, settings, preprocessing, N_GRADES, label, evaluate,

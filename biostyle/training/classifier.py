@@ -97,7 +97,7 @@ def train_classifier(
     Raises
     ------
     SplitError
-        If a class has no image.
+        If there are images of one class alone, or of none.
     CheckpointError
         If the given weights are not those of the network.
     ConfigError
@@ -108,10 +108,11 @@ def train_classifier(
         If the loss is not finite.
     """
     counts = torch.bincount(labels, minlength=n_classes)
-    if len(counts) != n_classes or not counts.all():
+    n_shown = int(counts.count_nonzero())
+    if len(counts) != n_classes or n_shown < 2:
         raise SplitError(
-            f"training images must show each of {n_classes} classes, got {counts.tolist()} images of them. "
-            "Add images of the missing classes."
+            f"training images must show at least 2 of {n_classes} classes, got {counts.tolist()} images of them. "
+            "Add images of the missing classes, or choose another split."
         )
     with seeded(seed):
         classifier = _build(settings, n_classes).to(device)
@@ -126,7 +127,9 @@ def train_classifier(
         classifier.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     images, labels = images.to(device), labels.to(device)
-    balance = (len(labels) / (n_classes * counts)).to(device)
+    balance = (len(labels) / (n_shown * counts.clamp(min=1))).to(
+        device
+    )  # a class without images is not drawn
     random = RandomStream(seed)
     parts: dict[str, Stateful] = {"classifier": classifier, "optimiser": optimiser, "random": random}
     session = TrainingSession(out, settings, parts, on_progress=on_progress)

@@ -7,7 +7,13 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from biostyle.data.group_split import GroupSplitSettings, check_parts, group_part, merge_groups
+from biostyle.data.group_split import (
+    GroupSplitSettings,
+    check_parts,
+    divide_groups,
+    group_part,
+    merge_groups,
+)
 from biostyle.errors import SplitError
 
 SETTINGS = GroupSplitSettings(test_fraction=0.3, validation_fraction=0.2)
@@ -36,6 +42,24 @@ def test_no_validation_part_where_none_is_wanted() -> None:
     none = GroupSplitSettings(validation_fraction=0)
     assert "validation" not in {group_part(name, none) for name in NAMES}
     check_parts(["train", "test"], none, "here")
+
+
+@pytest.mark.parametrize("first", range(0, 300, 3))
+def test_no_part_is_empty_where_there_are_three_groups(first: int) -> None:
+    names = NAMES[first : first + 3]
+    assert set(divide_groups(names, SETTINGS).values()) == {"train", "validation", "test"}
+    none = GroupSplitSettings(validation_fraction=0)
+    assert set(divide_groups(names, none).values()) == {"train", "test"}
+
+
+def test_groups_move_only_where_a_part_would_be_empty_and_only_if_nobody_decided() -> None:
+    assert divide_groups(NAMES, SETTINGS) == {name: group_part(name, SETTINGS) for name in NAMES}
+    known: dict = {"a": "train", "b": "train", "c": "unused"}
+    assert divide_groups("abc", SETTINGS, known) == known
+    names = [name for name in NAMES if group_part(name, SETTINGS) == "train"][:5]
+    divided = divide_groups([*names, "a", "b"], SETTINGS, known)
+    assert sorted(divided.values()) == ["test", *["train"] * 5, "validation"]
+    assert (divided["a"], divided["b"]) == ("train", "train")
 
 
 def test_groups_that_share_an_image_are_one() -> None:

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare_fundus import (
     FundusSettings,
     collect_fundus,
@@ -150,10 +149,16 @@ def test_off_centre_and_oblong_photographs_come_to_the_middle(shape: tuple[int, 
         assert abs(columns.mean() - 31.5) < 3
 
 
-def test_a_split_that_leaves_a_part_empty_is_refused(data: Path, tmp_path: Path) -> None:
-    few = GroupSplitSettings(test_fraction=0.001, validation_fraction=0.2, seed=27)
-    with pytest.raises(SplitError, match=r"0 test, .* of 20 \(fundus photographs\)"):
-        prepare_fundus(data, SETTINGS, few, tmp_path / "out")
+def test_a_split_that_leaves_a_part_empty_is_refused(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {"10_left": 0, "10_right": 0})
+    with pytest.raises(SplitError, match=r"of 2 \(fundus photographs\)"):
+        prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "out")
+
+
+def test_no_part_is_empty_where_there_are_three_patients(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {"10_left": 0, "11_left": 0, "12_left": 0})
+    prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "out")
+    assert {row.split for row in load_prepared(tmp_path / "out").rows} == {"train", "validation", "test"}
 
 
 def test_another_directory_has_no_facts(tmp_path: Path) -> None:

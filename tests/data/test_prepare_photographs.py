@@ -303,8 +303,11 @@ def test_a_file_that_is_read_twice_is_refused(plain: Path, folders: tuple[str, .
 
 def test_an_empty_part_is_refused(plain: Path, tmp_path: Path) -> None:
     split = GroupSplitSettings(test_fraction=0.001, validation_fraction=0)
-    with pytest.raises(SplitError, match=r"got 10 train, 0 test of 10 \(Skin\)"):
-        prepared(plain.parent, PLAIN, tmp_path / "out", split=split)
+    prepared(plain.parent, PLAIN, tmp_path / "ten", split=split)
+    for path in plain.glob("[1-9]*"):
+        path.unlink()
+    with pytest.raises(SplitError, match=r"got 1 train, 0 test of 1 \(Skin\)"):
+        prepared(plain.parent, PLAIN, tmp_path / "one", split=split)
 
 
 @pytest.mark.parametrize(

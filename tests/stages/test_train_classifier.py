@@ -1,9 +1,11 @@
 import json
 import math
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from biostyle.artifacts import BuildOptions
@@ -12,13 +14,14 @@ from biostyle.data.prepared import load_prepared
 from biostyle.errors import ConfigError, InterruptedRunError, SplitError
 from biostyle.inference.quality import EVALUATION
 from biostyle.progress import SilentProgress
+from biostyle.stages.prepare_fundus import prepare_fundus
 from biostyle.stages.train_classifier import (
     train_grader,
     train_quality_classifier,
     without_nan,
 )
 from biostyle.training.classifier import ClassifierSettings
-from tests.fundus import CLASSIFIER, SMALL, FundusRun
+from tests.fundus import CLASSIFIER, SETTINGS, SMALL, SPLIT, FundusRun
 from tests.simulated import read_tree
 
 
@@ -80,13 +83,22 @@ def test_a_resumed_run_is_the_straight_one(fundus_run: FundusRun, tmp_path: Path
 
 
 def test_without_grades_there_is_no_grader(fundus_run: FundusRun, tmp_path: Path) -> None:
-    from biostyle.stages.prepare_fundus import prepare_fundus
-    from tests.fundus import SETTINGS, SPLIT
-
     drive = SETTINGS.model_copy(update={"folders": SETTINGS.folders[1:]})
     clean = prepare_fundus(fundus_run.data, tmp_path / "clean", drive, SPLIT, options=BuildOptions())
     with pytest.raises(SplitError, match=r"got \[0, 0, 0, 0, 0\] images"):
         train_grader(clean, tmp_path / "g", CLASSIFIER, SMALL, seed=0, device="cpu", options=BuildOptions())
+
+
+def test_grades_that_no_training_photograph_has_are_named(fundus_run: FundusRun, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(fundus_run.data, tmp_path / "data"))
+    table = data / SETTINGS.folders[0].folder / "grades.csv"
+    head, *lines = table.read_text().splitlines(keepends=True)
+    table.write_text(head + "".join(line for line in lines if line.split(",")[1] != "1"))
+    clean = prepare_fundus(data, tmp_path / "clean", SETTINGS, SPLIT, options=BuildOptions())
+    out = train_grader(clean, tmp_path / "g", CLASSIFIER, SMALL, seed=0, device="cpu", options=BuildOptions())
+    result = evaluation(out)
+    assert result["not_learned"] == [1]
+    assert not np.array(result["confusion"])[:, 1].any()
 
 
 def test_the_small_network_begins_with_no_weights(fundus_run: FundusRun, tmp_path: Path) -> None:

@@ -363,7 +363,7 @@ def _match_table(images: dict[str, Path], known: dict, table: Path, partial: boo
         shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
         raise PairingError(
             f"every photograph in the table must be there, got {len(missing)} missing: {shown} ({table}). "
-            "Add them, or say that the collection is partial."
+            "Add them, or set partial = true beside this folder in [fundus] folders."
         )
 
 
