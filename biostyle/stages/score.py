@@ -51,8 +51,8 @@ def score(
     Raises
     ------
     PairingError
-        If no test frame has a mask in a reference that was asked for by name. With ``auto``, a domain without masks
-        gets empty tables and a note.
+        If no test frame has a mask in a reference that was asked for by name. With ``auto``, and for photographs,
+        which have one reference at most, a domain without masks gets empty tables and a note.
     """
 
     def work(partial: Path) -> None:
@@ -63,7 +63,7 @@ def score(
             n_scored[name] = len(domain.with_truth("test", name))
             if n_scored[name] or name == primary:
                 _write_tables(domain, name, predictions, partial / name)
-        if reference != "auto" and not n_scored[primary]:
+        if reference != "auto" and not n_scored[primary] and not domain.colour:
             raise PairingError(
                 f"test frames must have {primary} masks to be scored, got 0 of {len(domain.frames('test'))} "
                 f"({prepared}). Choose another reference or split."

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -122,3 +123,14 @@ def test_photographs_are_scored_by_lesion(photograph_run: PhotographRun, tmp_pat
         f"Scored {n_test} of {len(domain.rows)} frames against gold masks.",
         f"Split by group (whole lesions): {n_training} training, {n_validation} validation, {n_test} test, 0 unused frames.",
     ]
+
+
+def test_photographs_without_masks_are_not_scored(photograph_run: PhotographRun, tmp_path: Path) -> None:
+    prepared = Path(shutil.copytree(photograph_run.b, tmp_path / "prepared"))
+    (prepared / "artifact.json").unlink()
+    table = prepared / "frames.csv"
+    table.write_text(re.sub(r"gold/[^,]*", "", table.read_text()))
+    out = score(prepared, {"before": prepared}, tmp_path / "s", reference="gold", options=BuildOptions())
+    _, tables, notes = read_scores(out)
+    assert tables["gold"]["before"].empty
+    assert notes[-1] == "No test frame has a mask: nothing was scored."
