@@ -120,6 +120,8 @@ class Fourier(BaseModel):
                 "Learn the step from images of the same kind."
             )
         spectrum = torch.fft.rfft2(images - images.mean(dim=(2, 3), keepdim=True), norm="ortho")
+        if len(rows) == 1:  # the row of frequency 0, where interpolation would take the first
+            grid = grid[:, :, GRID[0] // 2 : GRID[0] // 2 + 1]
         target = F.interpolate(grid, (len(rows), n_columns), mode="bilinear", align_corners=True)
         low = spectrum[..., rows, :n_columns]
         swapped = spectrum.clone()
@@ -142,6 +144,8 @@ def _amplitude_grid(images: torch.Tensor, cutoff: float) -> torch.Tensor:
     spectrum = torch.fft.rfft2(images - images.mean(dim=(2, 3), keepdim=True), norm="ortho")
     amplitude = spectrum[..., rows, :n_columns].abs()
     centre = len(rows) // 2
-    neighbours = [amplitude[..., centre - 1, 0], amplitude[..., centre, min(1, n_columns - 1)]]
-    amplitude[..., centre, 0] = torch.stack(neighbours).mean(dim=0)
+    neighbours = [amplitude[..., centre - 1, 0]] if centre else []
+    neighbours += [amplitude[..., centre, 1]] if n_columns > 1 else []
+    if neighbours:  # a small frame has no such frequency along one axis, or along both
+        amplitude[..., centre, 0] = torch.stack(neighbours).mean(dim=0)
     return F.interpolate(amplitude, GRID, mode="bilinear", align_corners=True)

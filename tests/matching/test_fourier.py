@@ -51,6 +51,25 @@ def test_amplitude_does_not_depend_on_the_size_of_a_texture() -> None:
     assert ratio == pytest.approx(1, abs=0.1)
 
 
+def test_frames_too_small_for_a_frequency_along_one_axis() -> None:
+    """What was learned from landscape frames is the same for the frames turned upright."""
+    generator = torch.Generator().manual_seed(0)
+    landscape = 0.5 + 0.1 * torch.randn(4, 1, 90, 120, generator=generator)
+    step = Fourier.of([landscape], 0.01)
+    wide, high = (
+        torch.fft.rfft2(step(images) - step(images).mean(dim=(2, 3), keepdim=True), norm="ortho").abs()
+        for images in (landscape, landscape.rot90(1, (2, 3)))
+    )
+    torch.testing.assert_close(high[:, 0, 1, 0], wide[:, 0, 0, 1], rtol=1e-3, atol=0)
+    tall = Fourier.of([torch.rand(1, 1, 300, 300, generator=generator)], 0.01)
+    target = torch.fft.rfft2(
+        tall(landscape) - tall(landscape).mean(dim=(2, 3), keepdim=True), norm="ortho"
+    ).abs()
+    torch.testing.assert_close(
+        target[0, 0, 0, 1], torch.tensor(tall.amplitude)[GRID[0] // 2, -1], rtol=1e-3, atol=0
+    )
+
+
 def test_mean_becomes_that_of_a_and_gradients_flow() -> None:
     generator = torch.Generator().manual_seed(0)
     step = Fourier.of([0.6 + 0.05 * torch.rand(1, 1, 64, 64, generator=generator)], 0.05)
