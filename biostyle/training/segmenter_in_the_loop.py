@@ -204,7 +204,7 @@ class AgreementAlarm:
         if step % _CHECK_EVERY == 0 and (average := float(self.average)) < self.least:
             raise TranslationAlarmError(
                 f"agreement of the masks before and after translation must be at least {self.least:g}, got "
-                f"{average:.2f} at step {step} ({out}). Bright and dark were exchanged, or objects erased or invented."
+                f"{average:.3f} at step {step} ({out}). Bright and dark were exchanged, or objects erased or invented."
             )
 
     def state_dict(self) -> dict[str, torch.Tensor]:
