@@ -127,9 +127,8 @@ def train_classifier(
         classifier.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     images, labels = images.to(device), labels.to(device)
-    balance = (len(labels) / (n_shown * counts.clamp(min=1))).to(
-        device
-    )  # a class without images is not drawn
+    # a class without images is never drawn, whatever its weight
+    balance = (len(labels) / (n_shown * counts.clamp(min=1))).to(device)
     random = RandomStream(seed)
     parts: dict[str, Stateful] = {"classifier": classifier, "optimiser": optimiser, "random": random}
     session = TrainingSession(out, settings, parts, on_progress=on_progress)
