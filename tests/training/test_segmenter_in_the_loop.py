@@ -175,7 +175,7 @@ class Erased(nn.Module):
 def test_the_alarm_rings_when_objects_are_made_away_with(translate: nn.Module, tmp_path: Path) -> None:
     alarm = watch(translate)
     with pytest.raises(
-        TranslationAlarmError, match=rf"at least 0\.5, got 0\.05 at step 60 \({tmp_path}\)\. Bright and dark"
+        TranslationAlarmError, match=rf"at least 0\.5, got 0\.046 at step 60 \({tmp_path}\)\. Bright and dark"
     ) as caught:
         alarm.check(60, tmp_path)
     assert caught.value.exit_code == 1
