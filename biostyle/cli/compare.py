@@ -26,10 +26,11 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     from biostyle.io.atomic import write_atomically
     from biostyle.reporting.comparison import compare_runs, comparison_markdown
 
-    files = [_summary_file(run).resolve() for run in runs]
-    if twice := [run for run, file in zip(runs, files, strict=True) if files.count(file) > 1]:
+    files = [_summary_file(run) for run in runs]
+    real = [file.resolve() for file in files]
+    if twice := [run for run, file in zip(runs, real, strict=True) if real.count(file) > 1]:
         raise PairingError(f"each run must be given once, got {twice[0]} twice. Name different runs.")
-    comparison = compare_runs({str(run): _read_summary(run) for run in runs})
+    comparison = compare_runs({str(run): _read_summary(file) for run, file in zip(runs, files, strict=True)})
     markdown, text = comparison_markdown(comparison), json.dumps(comparison, indent=2) + "\n"
     if out is not None:
         write_atomically(out / "comparison.md", markdown.encode())
@@ -43,13 +44,12 @@ def _summary_file(run: Path) -> Path:
     return next((place for place in places if place.is_file()), places[-1])
 
 
-def _read_summary(run: Path) -> dict[str, Any]:
+def _read_summary(path: Path) -> dict[str, Any]:
     """Read the summary of a run whose masks were scored."""
     import json
 
     from biostyle.errors import DataError
 
-    path = _summary_file(run)
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
         scored = ["reference" in domain for domain in summary["domains"].values()]

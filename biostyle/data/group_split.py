@@ -105,6 +105,7 @@ def divide_groups(
     {'lesion 9': 'train', 'lesion 12': 'test', 'lesion 13': 'validation'}
     """
     known = decided or {}
+    positions = {group: _position(group, settings) for group in groups}
     parts = {group: known.get(group) or group_part(group, settings) for group in groups}
     test_end = settings.test_fraction
     validation_end = test_end + settings.validation_fraction
@@ -118,10 +119,7 @@ def divide_groups(
         if low == high or counts[part]:
             continue
         movable = [group for group, given in parts.items() if group not in known and counts[given] > 1]
-        distances = {
-            group: max(low - _position(group, settings), _position(group, settings) - high)
-            for group in movable
-        }
+        distances = {group: max(low - positions[group], positions[group] - high) for group in movable}
         if distances:
             parts[min(distances, key=distances.__getitem__)] = part
     return parts

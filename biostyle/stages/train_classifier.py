@@ -140,7 +140,6 @@ def train_grader(
     Photographs that were slightly degraded, and are still good, are trained on as well: the grade must not depend on
     what a camera does to every photograph. They are not scored.
     """
-    missing: list[int] = []
 
     def label(domain: PreparedDomain, rows: list[PreparedFrame], part: Part) -> _Labelled:
         facts = read_fundus_facts(domain.directory)
@@ -152,7 +151,6 @@ def train_grader(
                 for row in graded
                 for square, _ in rated_squares(domain, [row], seed + 1, ["good"])
             ]
-            missing.extend(set(range(N_GRADES)) - {facts[row.frame_id].grade for row in graded})
         labels = torch.tensor([facts[row.frame_id].grade for row, _ in squares], dtype=torch.long)
         images = input_batch((square for _, square in squares), preprocessing)
         return _Labelled(images, labels, [row.sequence for row, _ in squares])
@@ -161,7 +159,7 @@ def train_grader(
         return {
             "kappa": kappa_with_interval(truth, pred, patients, seed=seed),
             "confusion": confusion_matrix(truth, pred, N_GRADES).tolist(),
-        } | ({"not_learned": missing} if missing else {})
+        }
 
     return _train(
         "train-grader", clean, out, settings, preprocessing, N_GRADES, label, evaluate,
@@ -211,6 +209,8 @@ def _train(
             expected_calibration_error(probabilities(scores), truth) for scores in (uncalibrated, logits)
         ]
         evaluation = evaluate(truth, logits.argmax(axis=1), test.patients)
+        if missing := sorted(set(range(n_classes)) - set(train.labels.tolist())):
+            evaluation["not_learned"] = missing
         named = zip(("calibration_error_before", "calibration_error"), errors, strict=True)
         write_json(partial / EVALUATION, without_nan(evaluation | dict(named)))
         save_model(
