@@ -4,6 +4,11 @@ Three defects, each with a severity in [0, 1]: uneven illumination, defocus blur
 of Shen et al. [1]_; lengths are relative to the field of view and light is relative to the photograph's own, so that one
 severity looks alike in every camera's images.
 
+Strengths begin with the published ones. The authors' program [2]_ blurs a photograph of 512 px with kernels of 3 to 7 px
+(its Gaussians of 5 to 15 px are cut off there, so that standard deviations are .0016 to .0039 of the field of view), adds
+5 to 10 discs .01 to .05 wide and .06 to .09 bright, and takes .26 to .29 of white from a disc .4 to .7 wide. Blur and
+spots of about .45 and illumination of about .7 are as strong as its strongest; 1 is beyond, as rejected photographs are.
+
 How bad a photograph is, is the root of the sum of the squared severities, at most 1. Up to .20 it is called good, up to
 .60 usable, above that reject. Severities are drawn from inside these ranges and not near their limits, where graders
 disagree as well.
@@ -12,6 +17,7 @@ References
 ----------
 .. [1] Shen, Fu, Shen and Shao, "Modeling and Enhancing Low-Quality Retinal Fundus Images", IEEE Transactions on Medical
    Imaging 40, 2021. :doi:`10.1109/TMI.2020.3043495`
+.. [2] https://github.com/HzFu/EyeQ_Enhancement, ``degradation_code``, read in 2026-11.
 """
 
 from __future__ import annotations
@@ -35,8 +41,8 @@ QUALITIES: tuple[Quality, ...] = get_args(Quality)  # in EyeQ's order: 0, 1, 2
 _GOOD_UP_TO, _USABLE_UP_TO = 0.2, 0.6
 _DRAWN: dict[Quality, tuple[float, float]] = {
     "good": (0.0, 0.1),
-    "usable": (0.32, 0.5),
-    "reject": (0.75, 1.0),
+    "usable": (0.42, 0.56),
+    "reject": (0.8, 1.0),
 }
 _GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 # colours of light that leaks past the iris or the eyecup: white, greenish blue, yellowish
@@ -271,9 +277,9 @@ def _spot(
     image = image.copy()
     for _ in range(n_spots):
         distance, point = _polar(inside, rng, 0.0, 0.95)
-        radius = rng.uniform(0.02, 0.03 + 0.07 * severity)
+        radius = rng.uniform(0.01, 0.015 + 0.035 * severity)
         bright = bool(rng.random() < 0.6)
-        strength = severity * float(rng.uniform(0.7, 1.3) * mean if bright else -rng.uniform(0.6, 0.95))
+        strength = severity * float(rng.uniform(0.6, 1.0) * mean if bright else -rng.uniform(0.6, 0.9))
         image += strength * _soft_disc(distance, radius, radius / 4)[..., None] * (1 if bright else image)
         spots.append({"point_px": point, "radius_px": radius * diameter, "strength": strength})
     return image, {"spots": spots}
@@ -283,7 +289,7 @@ def _blur(
     image: NDArray, inside: NDArray, severity: float, rng: np.random.Generator
 ) -> tuple[NDArray, dict[str, Any]]:
     """Defocus, with nothing leaking in from outside, and add noise."""
-    sigma_px = 0.024 * severity**1.3 * _diameter(inside)
+    sigma_px = 0.0085 * severity * _diameter(inside)
     weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma_px)
     blurred = ndimage.gaussian_filter(image * inside[..., None], (sigma_px, sigma_px, 0))
     blurred /= np.maximum(weight, 1e-6)[..., None]
