@@ -58,7 +58,7 @@ def test_more_severity_changes_more(defect: Defect) -> None:
 def test_blur_takes_fine_structure_and_shadow_does_not_turn_it_around() -> None:
     blurred, parameters = degrade(CLEAN, RETINA.inside, Degradation(blur=0.8))
     assert sharpness(blurred) < 0.5 * sharpness(CLEAN)
-    assert parameters["blur"]["sigma_px"] == pytest.approx(0.01 * 0.8 * 210, rel=0.05)
+    assert parameters["blur"]["sigma_px"] == pytest.approx(0.0085 * 0.8 * 210, rel=0.05)
 
 
 def test_blur_lets_no_black_in_from_outside() -> None:
