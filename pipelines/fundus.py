@@ -29,7 +29,7 @@ from biostyle.stages.choose_stylizer import choose_stylizer, read_choice
 from biostyle.stages.judge_photographs import judge_photographs
 from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus
 from biostyle.stages.report_quality import QualityDirectories, report_quality
-from biostyle.stages.stylize_photographs import stylize_photographs
+from biostyle.stages.stylize_photographs import Steps, stylize_photographs
 from biostyle.stages.train_classifier import train_grader, train_quality_classifier
 from biostyle.stages.train_restorer import train_restorer
 from biostyle.stages.train_segmenter import train_segmenter
@@ -81,7 +81,7 @@ class FundusConfig(BaseModel):
         The segmenter of vessels.
     matching : dict of str to EnhancementSettings
         Candidates that learn nothing, by name; ``gentle`` becomes the candidate ``matching_gentle``. The one that changes
-        least comes first.
+        least comes first, and is also the second step of ``restored_gentle``, behind the restorer.
     restorer : RestorationSettings
         The generator that learns to undo the degradation model.
     stylizer : StylizerSettings
@@ -204,24 +204,20 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
         for kind in config.kinds
     }
     judges = _train_judges(config, clean, out, options)
-    makers: dict[str, Path | EnhancementSettings] = {
-        **_enhancements(config),
-        "restored": train_restorer(
-            clean, judges.segmenter, out / "restorer", config.restorer,
+    train_restorer(
+        clean, judges.segmenter, out / "restorer", config.restorer,
+        seed=config.seed, device=config.device, options=options,
+    )  # fmt: skip
+    for kind, poor in prepared.items():
+        train_stylizer(
+            clean, poor, out / "stylizers" / kind, config.stylizer, Preprocessing(scaling="dtype"),
             seed=config.seed, device=config.device, options=options,
-        ),
-    }  # fmt: skip
-    makers |= {
-        kind: train_stylizer(
-            clean, prepared[kind], out / "stylizers" / kind, config.stylizer, Preprocessing(scaling="dtype"),
-            seed=config.seed, device=config.device, options=options,
-        )
-        for kind in config.kinds
-    }  # fmt: skip
+        )  # fmt: skip
+    makers = _makers(config, out)
     clean_judged = _judge(config, judges, clean, None, out / "judged" / "clean" / "before", options)
     clean_after = {
-        name: _translate_and_judge(config, judges, clean, stylizer, out, f"clean/{name}", options)[1]
-        for name, stylizer in makers.items()
+        name: _translate_and_judge(config, judges, clean, steps, out, f"clean/{name}", options)[1]
+        for name, steps in makers.items()
     }
     domains = {
         kind: _race(config, judges, kind, path, makers, clean_judged, clean_after, out, options)
@@ -235,7 +231,7 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
     )  # fmt: skip
 
 
-def find_stylizer(run: Path, candidate: str | None = None) -> Path | EnhancementSettings:
+def find_stylizer(run: Path, candidate: str | None = None) -> Steps:
     """Find what to translate anybody's photographs with in a finished run.
 
     Parameters
@@ -243,13 +239,13 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Path | Enhancement
     run : Path
         A run's directory.
     candidate : str or None
-        ``matching_NAME``, ``restored``, ``agnostic``, or the defect whose specific stylizer is wanted; the one that was
-        chosen for all defects mixed by default.
+        ``matching_NAME``, ``restored``, ``restored_NAME``, ``agnostic``, or the defect whose specific stylizer is wanted; by
+        default the one that was chosen for all defects mixed.
 
     Returns
     -------
-    Path or EnhancementSettings
-        Candidate directory, or how to enhance without one.
+    tuple of Path or EnhancementSettings
+        Its steps: candidate directories, and how to enhance without one.
 
     Raises
     ------
@@ -264,12 +260,8 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Path | Enhancement
             "Make one with `biostyle run fundus --out DIR`."
         )
     config = load_config(run / "config.toml", [], FundusConfig)
-    makers: dict[str, Path | EnhancementSettings] = {
-        **_enhancements(config),
-        "restored": run / "restorer",
-        "agnostic": run / "stylizers" / MIXED,
-        **{kind: run / "stylizers" / kind for kind in config.kinds[1:]},
-    }
+    makers = _makers(config, run)
+    makers["agnostic"] = makers.pop(MIXED)
     if candidate is None:
         chosen = run / "choices" / MIXED
         read_record(chosen)
@@ -284,15 +276,19 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Path | Enhancement
         raise ConfigError(
             f"candidate must be one of {', '.join(makers)}, got {candidate!r} ({run}). Name one of these."
         )
-    found = makers[candidate]
-    if isinstance(found, Path):
-        read_record(found)
-    return found
+    for step in makers[candidate]:
+        if isinstance(step, Path):
+            read_record(step)
+    return makers[candidate]
 
 
-def _enhancements(config: FundusConfig) -> dict[str, EnhancementSettings]:
-    """Candidates that learn nothing, by candidate name."""
-    return {f"matching_{name}": settings for name, settings in config.matching.items()}
+def _makers(config: FundusConfig, run: Path) -> dict[str, Steps]:
+    """The steps of each candidate, from the one that changes least on; CycleGANs have the name of the kind they know."""
+    restorer = run / "restorer"
+    makers: dict[str, Steps] = {f"matching_{name}": (how,) for name, how in config.matching.items()}
+    makers["restored"] = (restorer,)
+    makers |= {f"restored_{name}": (restorer, how) for name, how in list(config.matching.items())[:1]}
+    return makers | {kind: (run / "stylizers" / kind,) for kind in config.kinds}
 
 
 def _train_judges(config: FundusConfig, clean: Path, out: Path, options: BuildOptions) -> _Judges:
@@ -319,14 +315,14 @@ def _race(
     judges: _Judges,
     kind: str,
     prepared: Path,
-    makers: dict[str, Path | EnhancementSettings],
+    makers: dict[str, Steps],
     clean: Path,
     clean_after: dict[str, Path],
     out: Path,
     options: BuildOptions,
 ) -> QualityDirectories:
     """Translate and judge one domain with every candidate, and choose."""
-    source = {name: name for name in (*_enhancements(config), "restored")} | {"agnostic": MIXED}
+    source = {name: name for name in makers if name not in config.kinds} | {"agnostic": MIXED}
     if kind != MIXED:
         source["specific"] = kind
     before = _judge(config, judges, prepared, None, out / "judged" / kind / "before", options)
@@ -357,14 +353,14 @@ def _translate_and_judge(
     config: FundusConfig,
     judges: _Judges,
     prepared: Path,
-    stylizer: Path | EnhancementSettings,
+    steps: Steps,
     out: Path,
     name: str,
     options: BuildOptions,
 ) -> tuple[Path, Path]:
     """Translate a domain with one candidate and judge the result."""
     translated = stylize_photographs(
-        prepared, stylizer, out / "translated" / name, device=config.device, options=options
+        prepared, steps, out / "translated" / name, device=config.device, options=options
     )
     return translated, _judge(config, judges, prepared, translated, out / "judged" / name, options)
 

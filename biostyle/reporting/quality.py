@@ -19,6 +19,7 @@ TITLES = {
     "matching_firm": "Enhanced firmly, nothing learned",
     "matching_strong": "Enhanced strongly, nothing learned",
     "restored": "Restorer, learned from pairs",
+    "restored_gentle": "Restorer, then enhanced gently",
     "agnostic": "Agnostic stylizer",
     "specific": "Specific stylizer",
     "after": "After",

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from biostyle.data.degradation import QUALITIES
-from biostyle.data.enhancement import EnhancementSettings
 from biostyle.data.field_of_view import find_field_of_view
 from biostyle.data.retina_square import crop_photograph, restore_photograph, square_inside
 from biostyle.devices import resolve_device
@@ -19,7 +18,7 @@ from biostyle.io.atomic import write_atomically
 from biostyle.io.photographs import read_photograph, write_photograph
 from biostyle.progress import Progress
 from biostyle.stages.quality_files import photographs_in
-from biostyle.stages.stylize_photographs import Stylizer
+from biostyle.stages.stylize_photographs import Steps, Stylizer
 
 TABLE = "quality.csv"
 
@@ -27,7 +26,7 @@ TABLE = "quality.csv"
 def enhance_files(
     images: Path,
     out: Path,
-    stylizer: Path | EnhancementSettings,
+    steps: Steps,
     quality: Path,
     *,
     good_too: bool = False,
@@ -43,8 +42,8 @@ def enhance_files(
     out : Path
         Folder to write to: ``NAME.tif`` for what was translated, a copy where the photograph was good already, and
         ``quality.csv``.
-    stylizer : Path or EnhancementSettings
-        Candidate directory with a generator ``gen_ba``, or how to enhance without one.
+    steps : tuple of Path or EnhancementSettings
+        Candidate directories with a generator ``gen_ba``, and how to enhance without one, in order.
     quality : Path
         Model directory of the classifier of quality.
     good_too : bool
@@ -77,7 +76,7 @@ def enhance_files(
     photographs = photographs_in(images)
     _check_apart(photographs, out)
     where = resolve_device(device)
-    classifier, translate = QualityClassifier(quality, where), Stylizer(stylizer, where)
+    classifier, translate = QualityClassifier(quality, where), Stylizer(steps, where)
     rows: list[dict[str, Any]] = []
     for number, path in enumerate(photographs, start=1):
         row: dict[str, Any] = {"image": path.name}

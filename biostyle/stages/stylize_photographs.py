@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +20,10 @@ from biostyle.devices import resolve_device
 from biostyle.inference import stylize_frame
 from biostyle.io.photographs import write_photograph
 from biostyle.types import NDArray
+
+# candidate directories with a generator `gen_ba`, and enhancements without one, in the order in which they are applied
+Steps: TypeAlias = tuple[Path | EnhancementSettings, ...]
+_Step: TypeAlias = Callable[[NDArray, NDArray], NDArray]  # square and field of view to an image in [0, 1]
 
 
 def unseen(domain: PreparedDomain) -> list[PreparedFrame]:
@@ -56,7 +62,7 @@ def translated_path(directory: Path, frame_id: str) -> Path:
 
 def stylize_photographs(
     prepared: Path,
-    stylizer: Path | EnhancementSettings | None,
+    steps: Steps,
     out: Path,
     *,
     device: str,
@@ -68,8 +74,8 @@ def stylize_photographs(
     ----------
     prepared : Path
         Prepared fundus photographs.
-    stylizer : Path, EnhancementSettings or None
-        Candidate directory with a generator ``gen_ba``, or how to enhance without one; None changes nothing.
+    steps : tuple of Path or EnhancementSettings
+        Candidate directories with a generator ``gen_ba``, and how to enhance without one, in order; none changes nothing.
     out : Path
         Directory to make, with ``images/FRAME.tif``.
     device : str
@@ -82,12 +88,12 @@ def stylize_photographs(
     Path
         ``out``.
     """
-    inputs = {"prepared": prepared} | ({"stylizer": stylizer} if isinstance(stylizer, Path) else {})
-    settings = stylizer.model_dump(mode="json") if isinstance(stylizer, EnhancementSettings) else None
+    generators = {f"step_{place}": step for place, step in enumerate(steps) if isinstance(step, Path)}
+    request = [None if isinstance(step, Path) else step.model_dump(mode="json") for step in steps]
 
     def work(partial: Path) -> None:
         domain, facts = load_prepared(prepared), read_fundus_facts(prepared)
-        translate = Stylizer(stylizer, resolve_device(device))
+        translate = Stylizer(steps, resolve_device(device))
         frames = unseen(domain)
         for number, frame in enumerate(frames, start=1):
             square = domain.read_image(frame)
@@ -95,7 +101,7 @@ def stylize_photographs(
             write_photograph(translated_path(partial, frame.frame_id), translated)
             options.progress.update(number, len(frames), {})
 
-    build(out, "stylize-photographs", {"enhancement": settings}, inputs, work, options)
+    build(out, "stylize-photographs", {"steps": request}, {"prepared": prepared, **generators}, work, options)
     return out
 
 
@@ -104,24 +110,22 @@ class Stylizer:
 
     Parameters
     ----------
-    candidate : Path, EnhancementSettings or None
-        Candidate directory with a generator ``gen_ba``, or how to enhance without one; None changes nothing.
+    steps : tuple of Path or EnhancementSettings
+        Candidate directories with a generator ``gen_ba``, and how to enhance without one, in order; none changes nothing.
     device : device
         Where to compute.
 
     Raises
     ------
     CheckpointError
-        If the directory holds no generator.
+        If a directory holds no generator.
     """
 
-    def __init__(self, candidate: Path | EnhancementSettings | None, device: torch.device) -> None:
-        self.settings = candidate if isinstance(candidate, EnhancementSettings) else None
-        self.generator, self.device = None, device
-        if isinstance(candidate, Path):
-            model, card = load_model(candidate / GENERATOR)
-            self.generator = model.to(device)
-            self.preprocessing = Preprocessing.model_validate(card["preprocessing"])
+    def __init__(self, steps: Steps, device: torch.device) -> None:
+        self.steps = [
+            _enhancement(step) if isinstance(step, EnhancementSettings) else _generator(step, device)
+            for step in steps
+        ]
 
     def __call__(self, square: NDArray, inside: NDArray) -> NDArray:
         """Translate one square.
@@ -138,10 +142,20 @@ class Stylizer:
         ndarray of uint8, shape (S, S, 3)
             The translated photograph.
         """
-        if self.generator is not None:
-            unit = stylize_frame(self.generator, square, self.preprocessing, self.device)
-        elif self.settings is not None:
-            unit = enhance(square.astype(np.float32) / 255, inside, self.settings)
-        else:
-            return square
-        return np.where(inside[..., None], np.rint(unit * 255).astype(np.uint8), square)
+        for step in self.steps:
+            unit = step(square, inside)
+            square = np.where(inside[..., None], np.rint(unit * 255).astype(np.uint8), square)
+        return square
+
+
+def _enhancement(settings: EnhancementSettings) -> _Step:
+    """A step that learned nothing."""
+    return lambda square, inside: enhance(square.astype(np.float32) / 255, inside, settings)
+
+
+def _generator(candidate: Path, device: torch.device) -> _Step:
+    """A step that a generator takes."""
+    model, card = load_model(candidate / GENERATOR)
+    model.to(device)
+    preprocessing = Preprocessing.model_validate(card["preprocessing"])
+    return lambda square, inside: stylize_frame(model, square, preprocessing, device)

@@ -21,7 +21,7 @@ from tests.fundus import CLASSIFIER, RESTORER, SEGMENTER, SETTINGS, SMALL, SPLIT
 pytestmark = pytest.mark.slow
 # Good and two kinds of poor photographs, three judges, a restorer and two stylizers; good ones judged before and after four
 # candidates, which are translations too; before, three and four candidates judged and translated; two choices; and the report.
-N_STAGES = 3 + 3 + 3 + (1 + 2 * 4) + (1 + 2 * 3) + (1 + 2 * 4) + 2 * 2 + 2 + 1  # 2 * 2: ceilings
+N_STAGES = 3 + 3 + 3 + (1 + 2 * 5) + (1 + 2 * 4) + (1 + 2 * 5) + 2 * 2 + 2 + 1  # 2 * 2: ceilings
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +93,18 @@ def test_the_summary_is_as_agreed(summary: dict[str, Any]) -> None:
     assert summary["verdict"] in ("adopt", "adopt with care", "don't adapt")
     domains = summary["domains"]
     assert list(domains) == ["mixed", "blur"]
-    assert list(domains["mixed"]["candidates"]) == ["before", "matching_gentle", "restored", "agnostic"]
+    assert list(domains["mixed"]["candidates"]) == [
+        "before",
+        "matching_gentle",
+        "restored",
+        "restored_gentle",
+        "agnostic",
+    ]
     assert list(domains["blur"]["candidates"]) == [
         "before",
         "matching_gentle",
         "restored",
+        "restored_gentle",
         "agnostic",
         "specific",
     ]
@@ -203,7 +210,10 @@ def test_the_run_enhances_anybodys_photographs(
     assert len(list((tmp_path / "out").glob("*.tif"))) == n
     unknown = biostyle(*command, tmp_path / "other", "--candidate", "spots")
     assert unknown.exit_code != 0
-    assert "candidate must be one of matching_gentle, restored, agnostic, blur, got 'spots'" in unknown.stderr
+    assert (
+        "candidate must be one of matching_gentle, restored, restored_gentle, blur, agnostic, got 'spots'"
+        in unknown.stderr
+    )
     nowhere = biostyle("enhance", images, "--run", tmp_path, "-o", tmp_path / "other")
     assert "run must be the directory of a fundus run" in nowhere.stderr
 
@@ -213,7 +223,7 @@ def test_the_chosen_one_enhances(finished: Path, chosen: str, monkeypatch: pytes
     choice = {"chosen": chosen, "verdict": "don't adapt"}
     monkeypatch.setattr("biostyle.pipelines.fundus.read_choice", lambda directory: choice)
     if chosen == "agnostic":
-        assert find_stylizer(finished) == finished / "stylizers" / "mixed"
+        assert find_stylizer(finished) == (finished / "stylizers" / "mixed",)
     else:
         with pytest.raises(ConfigError, match="candidate must be named where the run's verdict is"):
             find_stylizer(finished)

@@ -81,7 +81,7 @@ def test_the_stage_looks_at_the_validation_part_alone(fundus_run: FundusRun, tmp
             grader=fundus_run.grader, segmenter=fundus_run.segmenter, device="cpu", options=options,
         )  # fmt: skip
 
-    same = stylize_photographs(fundus_run.mixed, None, tmp_path / "same", device="cpu", options=options)
+    same = stylize_photographs(fundus_run.mixed, (), tmp_path / "same", device="cpu", options=options)
     before, after = judge(fundus_run.mixed, None, "before"), judge(fundus_run.mixed, same, "after")
     clean = judge(fundus_run.clean, None, "clean")
     out = choose_stylizer(

@@ -35,7 +35,7 @@ def photographs(tmp_path: Path) -> Path:
 
 def run(photographs: Path, out: Path, made: FundusRun, **more: Any) -> pd.DataFrame:
     options: dict[str, Any] = {"device": "cpu", "progress": SilentProgress()} | more
-    return enhance_files(photographs, out, options.pop("stylizer", MATCHING), made.quality, **options)
+    return enhance_files(photographs, out, options.pop("steps", (MATCHING,)), made.quality, **options)
 
 
 def test_photographs_keep_their_size_and_what_is_dark(
@@ -67,7 +67,7 @@ def test_good_photographs_are_copied(
 
 
 def test_a_generator_translates_as_well(fundus_run: FundusRun, photographs: Path, tmp_path: Path) -> None:
-    table = run(photographs, tmp_path / "out", fundus_run, stylizer=fundus_run.stylizer, good_too=True)
+    table = run(photographs, tmp_path / "out", fundus_run, steps=(fundus_run.stylizer,), good_too=True)
     assert table["p_good_after"].notna().all()
 
 
@@ -97,4 +97,4 @@ def test_older_results_are_kept(fundus_run: FundusRun, photographs: Path, tmp_pa
 
 def test_a_candidate_must_hold_a_generator(fundus_run: FundusRun, photographs: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="gen_ba"):
-        run(photographs, tmp_path / "out", fundus_run, stylizer=fundus_run.quality)
+        run(photographs, tmp_path / "out", fundus_run, steps=(fundus_run.quality,))

@@ -41,9 +41,7 @@ def test_an_original_is_like_itself(fundus_run: FundusRun, tmp_path: Path) -> No
 
 
 def test_an_identical_translation_changes_nothing(fundus_run: FundusRun, tmp_path: Path) -> None:
-    same = stylize_photographs(
-        fundus_run.mixed, None, tmp_path / "same", device="cpu", options=BuildOptions()
-    )
+    same = stylize_photographs(fundus_run.mixed, (), tmp_path / "same", device="cpu", options=BuildOptions())
     before = judge(fundus_run, fundus_run.mixed, tmp_path / "before")
     after = judge(fundus_run, fundus_run.mixed, tmp_path / "after", same)
     assert (before / "judged.csv").read_bytes() == (after / "judged.csv").read_bytes()
@@ -52,7 +50,7 @@ def test_an_identical_translation_changes_nothing(fundus_run: FundusRun, tmp_pat
 
 def test_a_translation_is_judged_in_place_of_the_photograph(fundus_run: FundusRun, tmp_path: Path) -> None:
     out = stylize_photographs(
-        fundus_run.mixed, fundus_run.stylizer, tmp_path / "gan", device="cpu", options=BuildOptions()
+        fundus_run.mixed, (fundus_run.stylizer,), tmp_path / "gan", device="cpu", options=BuildOptions()
     )
     before, _ = read_judged(judge(fundus_run, fundus_run.mixed, tmp_path / "before"))
     after, _ = read_judged(judge(fundus_run, fundus_run.mixed, tmp_path / "after", out))

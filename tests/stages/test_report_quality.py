@@ -22,7 +22,7 @@ def test_the_test_part_alone_is_reported(fundus_run: FundusRun, tmp_path: Path) 
 
     translated = {
         name: stylize_photographs(
-            prepared, EnhancementSettings(), tmp_path / name, device="cpu", options=options
+            prepared, (EnhancementSettings(),), tmp_path / name, device="cpu", options=options
         )
         for name, prepared in (("b", fundus_run.mixed), ("a", fundus_run.clean))
     }

@@ -30,6 +30,6 @@ def test_it_learns_from_training_patients_alone(fundus_run: FundusRun, tmp_path:
 def test_it_is_a_stylizer_like_any_other(fundus_run: FundusRun, tmp_path: Path) -> None:
     candidate = make(fundus_run, tmp_path / "candidate")
     out = stylize_photographs(
-        fundus_run.mixed, candidate, tmp_path / "out", device="cpu", options=BuildOptions()
+        fundus_run.mixed, (candidate,), tmp_path / "out", device="cpu", options=BuildOptions()
     )
     assert len(list((out / "images").iterdir())) == len(unseen(load_prepared(fundus_run.mixed)))
