@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import save_model
 from biostyle.data.degradation import QUALITIES
+from biostyle.data.enhancement import EnhancementSettings, enhance
 from biostyle.data.prepare_degraded import rated_squares
-from biostyle.data.prepare_fundus import read_fundus_facts
+from biostyle.data.prepare_fundus import FundusFacts, read_fundus_facts
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import Part
@@ -137,8 +139,8 @@ def train_grader(
 
     Notes
     -----
-    Photographs that were slightly degraded, and are still good, are trained on as well: the grade must not depend on
-    what a camera does to every photograph. They are not scored.
+    Photographs that were degraded and are still good or usable are trained on as well, each also enhanced: the grade must
+    not depend on what a camera does to a photograph, nor on how sharp and how evenly lit it is. They are not scored.
     """
 
     def label(domain: PreparedDomain, rows: list[PreparedFrame], part: Part) -> _Labelled:
@@ -149,7 +151,8 @@ def train_grader(
             squares = [
                 (row, square)
                 for row in graded
-                for square, _ in rated_squares(domain, [row], seed + 1, ["good"])
+                for rated, _ in rated_squares(domain, [row], seed + 1, ["good", "usable"])
+                for square in (rated, _enhanced(rated, facts[row.frame_id]))
             ]
         labels = torch.tensor([facts[row.frame_id].grade for row, _ in squares], dtype=torch.long)
         images = input_batch((square for _, square in squares), preprocessing)
@@ -165,6 +168,12 @@ def train_grader(
         "train-grader", clean, out, settings, preprocessing, N_GRADES, label, evaluate,
         seed=seed, device=device, weights=weights, options=options,
     )  # fmt: skip
+
+
+def _enhanced(square: NDArray, facts: FundusFacts) -> NDArray:
+    """A square as a reader might prefer it: evenly lit and sharp."""
+    unit = enhance(square.astype(np.float32) / 255, facts.inside(len(square)), EnhancementSettings())
+    return np.rint(unit * 255).astype(np.uint8)
 
 
 def _train(
