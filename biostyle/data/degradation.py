@@ -6,8 +6,9 @@ severity looks alike in every camera's images.
 
 Strengths begin with the published ones. The authors' program [2]_ blurs a photograph of 512 px with kernels of 3 to 7 px
 (its Gaussians of 5 to 15 px are cut off there, so that standard deviations are .0016 to .0039 of the field of view), adds
-5 to 10 discs .01 to .05 wide and .06 to .09 bright, and takes .26 to .29 of white from a disc .4 to .7 wide. Blur and
-spots of about .45 and illumination of about .7 are as strong as its strongest; 1 is beyond, as rejected photographs are.
+5 to 10 discs .01 to .05 wide and .06 to .09 bright, and takes .26 to .29 of white from a disc .4 to .7 wide. Blur of
+about .45, spots of about .3 and illumination of about .7 are as strong as its strongest; 1 is beyond, as what graders
+reject is.
 
 How bad a photograph is, is the root of the sum of the squared severities, at most 1. Up to .20 it is called good, up to
 .60 usable, above that reject. Severities are drawn from inside these ranges and not near their limits, where graders
