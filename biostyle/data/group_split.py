@@ -73,10 +73,7 @@ def group_part(group: str, settings: GroupSplitSettings) -> Part:
     >>> [group_part(f"lesion {number}", GroupSplitSettings()) for number in range(9, 12)]
     ['train', 'validation', 'test']
     """
-    position = _position(group, settings)
-    if position < settings.test_fraction:
-        return "test"
-    return "validation" if position < settings.test_fraction + settings.validation_fraction else "train"
+    return _part_at(_position(group, settings), settings)
 
 
 def divide_groups(
@@ -106,7 +103,7 @@ def divide_groups(
     """
     known = decided or {}
     positions = {group: _position(group, settings) for group in groups}
-    parts = {group: known.get(group) or group_part(group, settings) for group in groups}
+    parts = {group: known.get(group) or _part_at(position, settings) for group, position in positions.items()}
     test_end = settings.test_fraction
     validation_end = test_end + settings.validation_fraction
     ranges: dict[Part, tuple[float, float]] = {
@@ -129,6 +126,13 @@ def _position(group: str, settings: GroupSplitSettings) -> float:
     """Return a group's number u, in [0, 1)."""
     digest = hashlib.sha256(f"{settings.seed}:{group}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
+
+
+def _part_at(position: float, settings: GroupSplitSettings) -> Part:
+    """Return the part that a number u falls into."""
+    if position < settings.test_fraction:
+        return "test"
+    return "validation" if position < settings.test_fraction + settings.validation_fraction else "train"
 
 
 def merge_groups(groups: Sequence[str], same: Iterable[Sequence[int]]) -> list[str]:

@@ -28,10 +28,11 @@ POOR: tuple[Quality, ...] = ("usable", "reject")
 
 
 class RatedSquare(NamedTuple):
-    """A prepared photograph, uint8 of shape (S, S, 3), and its quality."""
+    """A prepared photograph, uint8 of shape (S, S, 3), its quality, and the frame that it was made from."""
 
     square: NDArray
     quality: Quality
+    frame: PreparedFrame
 
 
 def degrade_square(
@@ -94,11 +95,11 @@ def rated_squares(
     for row in rows:
         square = domain.read_image(row)
         if "good" in qualities:
-            yield RatedSquare(square, "good")
+            yield RatedSquare(square, "good", row)
         for quality in qualities:
             for defects in (*((defect,) for defect in DEFECTS), DEFECTS):
                 yield RatedSquare(
-                    degrade_square(square, facts[row.frame_id], quality, defects, seed), quality
+                    degrade_square(square, facts[row.frame_id], quality, defects, seed), quality, row
                 )
 
 

@@ -89,7 +89,7 @@ class ImageClassifier(nn.Module):
 
 
 class SmallClassifier(ImageClassifier):
-    """A few convolutions, for images of about 128 px on a CPU.
+    """A few convolutions, for images of 128 to 192 px on a CPU.
 
     Fine structure is a small part of an image's light, and just that part tells a sharp image from a blurred one:
     besides the image, the network sees it less its local mean, and magnified. The mean of the last features says what is

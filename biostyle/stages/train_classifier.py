@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import save_model
 from biostyle.data.degradation import QUALITIES
-from biostyle.data.enhancement import EnhancementSettings, enhance
+from biostyle.data.enhancement import EnhancementSettings
 from biostyle.data.prepare_degraded import rated_squares
-from biostyle.data.prepare_fundus import FundusFacts, read_fundus_facts
+from biostyle.data.prepare_fundus import read_fundus_facts
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import Part
@@ -25,6 +24,7 @@ from biostyle.metrics.calibration import expected_calibration_error, fit_tempera
 from biostyle.metrics.clusters import none_if_undefined
 from biostyle.metrics.grading import N_GRADES, kappa_with_interval
 from biostyle.metrics.quality import confusion_matrix, macro_f_with_interval, noise_floor
+from biostyle.stages.stylize_photographs import Stylizer
 from biostyle.training.classifier import ClassifierSettings, train_classifier
 from biostyle.types import NDArray
 
@@ -80,9 +80,9 @@ def train_quality_classifier(
     def label(domain: PreparedDomain, rows: list[PreparedFrame], part: Part) -> _Labelled:
         # other degradations than those of the domains B, which have the seed itself
         rated = list(rated_squares(domain, rows, seed + 1))
-        labels = torch.tensor([QUALITIES.index(quality) for _, quality in rated], dtype=torch.long)
-        patients = [row.sequence for row in rows for _ in range(len(rated) // len(rows))]
-        return _Labelled(input_batch((square for square, _ in rated), preprocessing), labels, patients)
+        labels = torch.tensor([QUALITIES.index(quality) for _, quality, _ in rated], dtype=torch.long)
+        images = input_batch((square for square, _, _ in rated), preprocessing)
+        return _Labelled(images, labels, [frame.sequence for _, _, frame in rated])
 
     def evaluate(truth: NDArray, pred: NDArray, patients: list[str]) -> dict[str, Any]:
         confusion = confusion_matrix(truth, pred)
@@ -146,14 +146,15 @@ def train_grader(
     def label(domain: PreparedDomain, rows: list[PreparedFrame], part: Part) -> _Labelled:
         facts = read_fundus_facts(domain.directory)
         graded = [row for row in rows if facts[row.frame_id].grade is not None]
-        squares = [(row, domain.read_image(row)) for row in graded]
         if part == "train":
+            enhanced = Stylizer((EnhancementSettings(),), torch.device("cpu"))
             squares = [
-                (row, square)
-                for row in graded
-                for rated, _ in rated_squares(domain, [row], seed + 1, ["good", "usable"])
-                for square in (rated, _enhanced(rated, facts[row.frame_id]))
+                (row, shown)
+                for square, _, row in rated_squares(domain, graded, seed + 1, ["good", "usable"])
+                for shown in (square, enhanced(square, facts[row.frame_id].inside(len(square))))
             ]
+        else:
+            squares = [(row, domain.read_image(row)) for row in graded]
         labels = torch.tensor([facts[row.frame_id].grade for row, _ in squares], dtype=torch.long)
         images = input_batch((square for _, square in squares), preprocessing)
         return _Labelled(images, labels, [row.sequence for row, _ in squares])
@@ -168,12 +169,6 @@ def train_grader(
         "train-grader", clean, out, settings, preprocessing, N_GRADES, label, evaluate,
         seed=seed, device=device, weights=weights, options=options,
     )  # fmt: skip
-
-
-def _enhanced(square: NDArray, facts: FundusFacts) -> NDArray:
-    """A square as a reader might prefer it: evenly lit and sharp."""
-    unit = enhance(square.astype(np.float32) / 255, facts.inside(len(square)), EnhancementSettings())
-    return np.rint(unit * 255).astype(np.uint8)
 
 
 def _train(

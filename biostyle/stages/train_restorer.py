@@ -67,7 +67,7 @@ def train_restorer(
         for index, row in enumerate(rows):
             for number in range(settings.n_rounds):
                 # other degradations than those of the domains B and of the classifier
-                squares = [square for square, _ in rated_squares(domain, [row], seed + 2 + number)]
+                squares = [rated.square for rated in rated_squares(domain, [row], seed + 2 + number)]
                 poor += squares
                 originals += [index] * len(squares)
         model, _ = load_model(segmenter)

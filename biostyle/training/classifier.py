@@ -23,7 +23,7 @@ class ClassifierSettings(SessionSettings):
     Attributes
     ----------
     architecture : {"small", "efficientnet_b0"}
-        ``small`` is for images of about 128 px on a CPU.
+        ``small`` is for images of 128 to 192 px on a CPU.
     batch_size : int
         Images a step.
     learning_rate : float

@@ -50,10 +50,10 @@ def test_the_same_seed_gives_the_same_bytes(clean: Path, tmp_path: Path) -> None
 def test_a_classifier_sees_every_quality_equally_often(clean: Path) -> None:
     domain = load_prepared(clean)
     rated = list(rated_squares(domain, domain.rows[:3], seed=0))
-    counts = [sum(quality == wanted for _, quality in rated) for wanted in ("good", "usable", "reject")]
+    counts = [sum(quality == wanted for _, quality, _ in rated) for wanted in ("good", "usable", "reject")]
     assert counts == [15, 12, 12]
     np.testing.assert_array_equal(rated[0].square, domain.read_image(domain.rows[0]))
-    assert {quality for _, quality in rated_squares(domain, domain.rows[:1], 0, POOR)} == set(POOR)
+    assert {quality for _, quality, _ in rated_squares(domain, domain.rows[:1], 0, POOR)} == set(POOR)
 
 
 def test_unknown_defects_are_refused(clean: Path) -> None:

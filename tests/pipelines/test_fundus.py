@@ -19,8 +19,8 @@ from tests.conftest import Invoke
 from tests.fundus import CLASSIFIER, RESTORER, SEGMENTER, SETTINGS, SMALL, SPLIT, STYLIZER, FundusRun
 
 pytestmark = pytest.mark.slow
-# Good and two kinds of poor photographs, three judges, a restorer and two stylizers; good ones judged before and after four
-# candidates, which are translations too; before, three and four candidates judged and translated; two choices; and the report.
+# Good and two kinds of poor photographs, three judges, a restorer and two stylizers; good ones judged before and after five
+# candidates, which are translations too; before, four and five candidates judged and translated; two choices; and the report.
 N_STAGES = 3 + 3 + 3 + (1 + 2 * 5) + (1 + 2 * 4) + (1 + 2 * 5) + 2 * 2 + 2 + 1  # 2 * 2: ceilings
 
 
