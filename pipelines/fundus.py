@@ -19,6 +19,7 @@ from biostyle.config import LARGEST_SEED, dump_config, load_config
 from biostyle.data.degradation import DEFECTS, Defect
 from biostyle.data.enhancement import EnhancementSettings
 from biostyle.data.group_split import GroupSplitSettings
+from biostyle.data.prepare_degraded import MOST_DRAWS
 from biostyle.data.prepare_fundus import FundusSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
@@ -65,6 +66,9 @@ class FundusConfig(BaseModel):
         Whether to train a segmenter of vessels on the poor photographs as well, to show how many of them can be found there.
     kinds : tuple of str
         Domains B: ``mixed``, all defects, which comes first, and each defect alone.
+    n_draws : int
+        How often each good photograph is degraded to usable and to rejected, each time with other random numbers; more
+        photographs of the same patients narrow the intervals a little.
     fundus : FundusSettings
         Which collections, and which size.
     split : GroupSplitSettings
@@ -97,6 +101,7 @@ class FundusConfig(BaseModel):
     n_panels: int = Field(3, ge=0)
     with_ceiling: bool = False
     kinds: tuple[Kind, ...] = get_args(Kind)
+    n_draws: int = Field(2, ge=1, le=MOST_DRAWS)
     fundus: FundusSettings
     split: GroupSplitSettings = GroupSplitSettings()
     judge_input: Preprocessing = Preprocessing(scaling="dtype", working_side_px=128)
@@ -200,9 +205,12 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
         data_root, out / "prepared" / "clean", config.fundus, config.split, options=options
     )
     prepared: dict[str, Path] = {
-        kind: degrade_fundus(clean, out / "prepared" / kind, KINDS[kind], seed=config.seed, options=options)
+        kind: degrade_fundus(
+            clean, out / "prepared" / kind, KINDS[kind],
+            seed=config.seed, n_draws=config.n_draws, options=options,
+        )
         for kind in config.kinds
-    }
+    }  # fmt: skip
     judges = _train_judges(config, clean, out, options)
     train_restorer(
         clean, judges.segmenter, out / "restorer", config.restorer,

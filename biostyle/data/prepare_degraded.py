@@ -1,12 +1,13 @@
 """Degrade prepared fundus photographs: a domain B beside the domain A it was made from.
 
-Each good photograph becomes a usable and a rejected one, of the same patient and in the same part, in the layout of
+Each good photograph becomes usable and rejected ones, of the same patient and in the same part, in the layout of
 :mod:`biostyle.data.prepare_fundus`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.types import NDArray
 
 POOR: tuple[Quality, ...] = ("usable", "reject")
+MOST_DRAWS = 8  # a digest has four bytes for each
 
 
 class RatedSquare(NamedTuple):
@@ -36,7 +38,12 @@ class RatedSquare(NamedTuple):
 
 
 def degrade_square(
-    square: NDArray, facts: FundusFacts, quality: Quality, defects: Sequence[Defect], seed: int
+    square: NDArray,
+    facts: FundusFacts,
+    quality: Quality,
+    defects: Sequence[Defect],
+    seed: int,
+    draw: int = 0,
 ) -> NDArray:
     """Degrade a prepared photograph to a wanted quality.
 
@@ -52,6 +59,8 @@ def degrade_square(
         One for that defect alone, several for a mixture.
     seed : int
         Same seed, same result.
+    draw : int
+        Another one gives another result, 0 to 7.
 
     Returns
     -------
@@ -64,7 +73,8 @@ def degrade_square(
         If there is no defect, or one that is unknown.
     """
     digest = hashlib.sha256(f"{seed}:{facts.original}:{','.join(defects)}".encode()).digest()
-    degradation = draw_degradation(quality, int.from_bytes(digest[:4]), defects)
+    own_seed = int.from_bytes(digest[4 * draw : 4 * draw + 4])
+    degradation = draw_degradation(quality, own_seed, defects)
     spoiled, _ = degrade(np.asarray(square, np.float32) / 255, facts.inside(len(square)), degradation)
     return np.rint(spoiled * 255).astype(np.uint8)
 
@@ -103,8 +113,10 @@ def rated_squares(
                 )
 
 
-def prepare_degraded(clean: Path, defects: Sequence[Defect], seed: int, out: Path) -> None:
-    """Write a usable and a rejected version of every good photograph.
+def prepare_degraded(
+    clean: Path, defects: Sequence[Defect], seed: int, out: Path, *, n_draws: int = 1
+) -> None:
+    """Write usable and rejected versions of every good photograph.
 
     Parameters
     ----------
@@ -116,6 +128,8 @@ def prepare_degraded(clean: Path, defects: Sequence[Defect], seed: int, out: Pat
         Source of the random choices.
     out : Path
         Directory to write to; created if it is missing.
+    n_draws : int
+        Versions of each quality, 1 to 8.
 
     Raises
     ------
@@ -132,9 +146,9 @@ def prepare_degraded(clean: Path, defects: Sequence[Defect], seed: int, out: Pat
     for frame in domain.rows:
         square = domain.read_image(frame)
         mask = domain.read_truth(frame)[0] if frame.gold else None
-        for quality in POOR:
-            name = f"{frame.frame_id}_{quality}"
-            spoiled = degrade_square(square, facts[frame.frame_id], quality, defects, seed)
+        for quality, draw in itertools.product(POOR, range(n_draws)):
+            name = f"{frame.frame_id}_{quality}_{draw + 1}"
+            spoiled = degrade_square(square, facts[frame.frame_id], quality, defects, seed, draw)
             row = write_square(Path(out), name, spoiled, mask)
             rows.append(row | {"sequence": frame.sequence, "number": len(rows), "split": frame.split})
             known[name] = replace(facts[frame.frame_id], quality=quality)

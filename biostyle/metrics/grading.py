@@ -87,6 +87,73 @@ def kappa_with_interval(
     )
 
 
+def expected_grades(probabilities: NDArray) -> NDArray:
+    """Return the grade that is expected of each photograph, as a whole number.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, 5)
+        Of each grade; rows add up to 1.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Grades.
+
+    Notes
+    -----
+    The mean of the grades, rounded: the decision that costs least in expectation where a mistake costs its square, as in
+    :func:`quadratic_kappa`. The most probable grade costs least where all mistakes are alike, and jumps from 0 to 4 when
+    two probabilities change places.
+
+    Examples
+    --------
+    >>> expected_grades(np.array([[0.4, 0.1, 0.1, 0.1, 0.3], [0.0, 0.0, 1.0, 0.0, 0.0]])).tolist()
+    [2, 2]
+    """
+    return np.rint(probabilities @ np.arange(probabilities.shape[1])).astype(np.int64)
+
+
+def kappa_change(
+    truth: npt.ArrayLike,
+    before: npt.ArrayLike,
+    after: npt.ArrayLike,
+    patients: Sequence[object] | NDArray,
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return by how much the quadratic kappa changes, with an interval over patients.
+
+    Parameters
+    ----------
+    truth, before, after : array-like of int, shape (n,)
+        True grades, and those given to the same photographs before and after.
+    patients : sequence of length n
+        Patient of each photograph.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    dict
+        As of :func:`biostyle.metrics.clusters.with_interval`; each resample holds the same photographs before and after.
+
+    Examples
+    --------
+    >>> kappa_change([0, 4, 2], [4, 0, 2], [0, 4, 2], ["a", "b", "c"])["value"]
+    2.0
+    """
+    rows = np.stack([np.asarray(grades, dtype=np.int64) for grades in (truth, before, after)], axis=1)
+
+    def change(triples: NDArray) -> float:
+        first, second = (
+            quadratic_kappa(confusion_matrix(triples[:, 0], triples[:, column], N_GRADES)) for column in (1, 2)
+        )
+        return second - first
+
+    return with_interval(rows, change, patients, seed=seed)
+
+
 def grade_shift_matrix(before: npt.ArrayLike, after: npt.ArrayLike) -> NDArray:
     """Count the photographs by their predicted grade before and after.
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from biostyle.reporting.document import BEFORE
 from biostyle.reporting.shift import distances, grade_change, quality_change, vessel_change
+from biostyle.reporting.tables import format_interval, format_signed
 from biostyle.types import NDArray
 
 TITLES = {
@@ -198,7 +199,8 @@ def warnings(candidate: Mapping[str, Any]) -> list[str]:
 
     Examples
     --------
-    >>> warnings({"grading": {"mean_grade_shift": {"falls": True, "value": -0.5}, "kappa_difference": 0.0},
+    >>> warnings({"grading": {"mean_grade_shift": {"falls": True, "value": -0.5},
+    ...                        "kappa_difference": {"value": 0.0}},
     ...           "vessels": None, "clean": None})
     ['The apparent grade falls by 0.50 on average: lesions are being hidden.']
     """
@@ -207,8 +209,13 @@ def warnings(candidate: Mapping[str, Any]) -> list[str]:
     if grading and grading["mean_grade_shift"]["falls"]:
         fall = -grading["mean_grade_shift"]["value"]
         found.append(f"The apparent grade falls by {fall:.2f} on average: lesions are being hidden.")
-    if grading and (grading["kappa_difference"] or 0) < -0.02:
-        found.append(f"Kappa of the grades falls by {-grading['kappa_difference']:.3f}.")
+    if grading and (grading["kappa_difference"]["value"] or 0) < -0.02:
+        change = grading["kappa_difference"]
+        unsure = "" if (change["ci95"][1] or 0) < 0 else ", too wide to be sure"
+        found.append(
+            f"Kappa of the grades falls by {-change['value']:.3f} (95\N{NO-BREAK SPACE}% interval of the change "
+            f"{format_interval(change['ci95'], format_signed)}{unsure})."
+        )
     if vessels and (vessels["f_difference"]["value"] or 0) < 0:
         found.append(f"The F-score of the vessels falls by {-vessels['f_difference']['value']:.3f}.")
     if clean and (clean["unchanged"] < 0.95 or (clean["f_loss"] or 0) > 0.01):

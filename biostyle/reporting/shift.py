@@ -14,7 +14,7 @@ import pandas as pd
 
 from biostyle.metrics.clusters import with_interval
 from biostyle.metrics.distribution import frechet_distance, kernel_inception_distance
-from biostyle.metrics.grading import grade_shift_matrix, kappa_with_interval, mean_grade_shift
+from biostyle.metrics.grading import grade_shift_matrix, kappa_change, kappa_with_interval, mean_grade_shift
 from biostyle.metrics.quality import (
     N_QUALITIES,
     net_shift_to_good,
@@ -85,22 +85,19 @@ def grade_change(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``kappa_before`` and ``kappa_after``, quadratic-weighted, over photographs whose grade is known, and their
-        ``kappa_difference``; ``shift``, the 5 x 5 matrix of counts, rows before; ``mean_grade_shift``.
+        ``kappa_before`` and ``kappa_after``, quadratic-weighted, over photographs whose grade is known, and
+        ``kappa_difference``, after less before, each with interval; ``shift``, the 5 x 5 matrix of counts, rows before; ``mean_grade_shift``.
     """
     known = before["true_grade"].notna().to_numpy()
     truth = before["true_grade"][known].astype(int).to_numpy()
     patients = list(before["patient"][known])
-    kappas = [
-        kappa_with_interval(truth, table["grade"][known].to_numpy(), patients) for table in (before, after)
-    ]
-    values = [kappa["value"] for kappa in kappas]
-    difference = None if None in values else values[1] - values[0]
+    given = [table["grade"][known].to_numpy() for table in (before, after)]
+    kappas = [kappa_with_interval(truth, grades, patients) for grades in given]
     first, second = before["grade"].to_numpy(), after["grade"].to_numpy()
     return {
         "kappa_before": kappas[0],
         "kappa_after": kappas[1],
-        "kappa_difference": difference,
+        "kappa_difference": kappa_change(truth, *given, patients),
         "shift": grade_shift_matrix(first, second).tolist(),
         "mean_grade_shift": mean_grade_shift(first, second, list(before["patient"])),
     }

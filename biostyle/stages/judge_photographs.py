@@ -22,6 +22,7 @@ from biostyle.devices import resolve_device
 from biostyle.inference.classification import classify, input_batch, probabilities
 from biostyle.io.labels import write_labels
 from biostyle.io.photographs import read_photograph
+from biostyle.metrics.grading import expected_grades
 from biostyle.metrics.overlap import pixel_counts
 from biostyle.stages.stylize_photographs import translated_path, unseen
 from biostyle.types import NDArray
@@ -93,7 +94,7 @@ def judge_photographs(
         if translated is not None:
             after = [read_photograph(translated_path(translated, frame.frame_id)) for frame in frames]
         logits, features = _classified(quality, after, where)
-        grades = _classified(grader, after, where)[0].argmax(axis=1)
+        grades = expected_grades(probabilities(_classified(grader, after, where)[0]))
         vessels = _VesselSegmenter(segmenter, where)
         rows = []
         for position, frame in enumerate(frames):

@@ -55,9 +55,9 @@ def prepare_fundus(
 
 
 def degrade_fundus(
-    clean: Path, out: Path, defects: Sequence[Defect], *, seed: int, options: BuildOptions
+    clean: Path, out: Path, defects: Sequence[Defect], *, seed: int, n_draws: int = 1, options: BuildOptions
 ) -> Path:
-    """Prepare a domain B: each good photograph degraded to a usable and to a rejected one.
+    """Prepare a domain B: each good photograph degraded to usable and to rejected ones.
 
     Parameters
     ----------
@@ -69,6 +69,8 @@ def degrade_fundus(
         One for that defect alone, several for mixtures.
     seed : int
         Source of every random choice.
+    n_draws : int
+        How many of either, 1 to 8.
     options : BuildOptions
         How to deal with what is there.
 
@@ -80,9 +82,9 @@ def degrade_fundus(
     build(
         out,
         "degrade-fundus",
-        {"defects": list(defects), "seed": seed},
+        {"defects": list(defects), "seed": seed, "n_draws": n_draws},
         {"clean": clean},
-        lambda partial: prepare_degraded(clean, defects, seed, partial),
+        lambda partial: prepare_degraded(clean, defects, seed, partial, n_draws=n_draws),
         options,
     )
     return out

@@ -22,7 +22,7 @@ from biostyle.inference.classification import classify, input_batch, probabiliti
 from biostyle.inference.quality import EVALUATION
 from biostyle.metrics.calibration import expected_calibration_error, fit_temperature
 from biostyle.metrics.clusters import none_if_undefined
-from biostyle.metrics.grading import N_GRADES, kappa_with_interval
+from biostyle.metrics.grading import N_GRADES, expected_grades, kappa_with_interval
 from biostyle.metrics.quality import confusion_matrix, macro_f_with_interval, noise_floor
 from biostyle.stages.stylize_photographs import Stylizer
 from biostyle.training.classifier import ClassifierSettings, train_classifier
@@ -84,7 +84,8 @@ def train_quality_classifier(
         images = input_batch((square for square, _, _ in rated), preprocessing)
         return _Labelled(images, labels, [frame.sequence for _, _, frame in rated])
 
-    def evaluate(truth: NDArray, pred: NDArray, patients: list[str]) -> dict[str, Any]:
+    def evaluate(truth: NDArray, probs: NDArray, patients: list[str]) -> dict[str, Any]:
+        pred = probs.argmax(axis=1)
         confusion = confusion_matrix(truth, pred)
         return {
             "macro_f": macro_f_with_interval(truth, pred, patients, seed=seed),
@@ -118,7 +119,7 @@ def train_grader(
     out : Path
         Model directory to make; beside the weights ``history.csv`` and ``evaluation.json``, which says how it does on
         the patients of the test part: ``kappa`` with interval, ``confusion`` and ``calibration_error``; where no training
-        photograph has some grades, ``not_learned`` names them, and they are never predicted.
+        photograph has some grades, ``not_learned`` names them, and they are given only as a mean of others.
     settings : ClassifierSettings
         Network and training.
     preprocessing : Preprocessing
@@ -159,7 +160,8 @@ def train_grader(
         images = input_batch((square for _, square in squares), preprocessing)
         return _Labelled(images, labels, [row.sequence for row, _ in squares])
 
-    def evaluate(truth: NDArray, pred: NDArray, patients: list[str]) -> dict[str, Any]:
+    def evaluate(truth: NDArray, probs: NDArray, patients: list[str]) -> dict[str, Any]:
+        pred = expected_grades(probs)
         return {
             "kappa": kappa_with_interval(truth, pred, patients, seed=seed),
             "confusion": confusion_matrix(truth, pred, N_GRADES).tolist(),
@@ -208,11 +210,9 @@ def _train(
         classifier.temperature.mul_(
             fit_temperature(classify(classifier, validation.images)[0], validation.labels.numpy())
         )
-        logits, _ = classify(classifier, test.images)
-        errors = [
-            expected_calibration_error(probabilities(scores), truth) for scores in (uncalibrated, logits)
-        ]
-        evaluation = evaluate(truth, logits.argmax(axis=1), test.patients)
+        probs = [probabilities(scores) for scores in (uncalibrated, classify(classifier, test.images)[0])]
+        errors = [expected_calibration_error(each, truth) for each in probs]
+        evaluation = evaluate(truth, probs[-1], test.patients)
         if missing := sorted(set(range(n_classes)) - set(train.labels.tolist())):
             evaluation["not_learned"] = missing
         named = zip(("calibration_error_before", "calibration_error"), errors, strict=True)

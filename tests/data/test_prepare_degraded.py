@@ -29,7 +29,7 @@ def test_each_photograph_becomes_two_poor_ones_of_its_patient(clean: Path, tmp_p
     assert (len(poor.rows), poor.title) == (40, "Illumination + blur + spots")
     for row in poor.rows:
         facts, original = known[row.frame_id], originals[known[row.frame_id].original]
-        assert row.frame_id == f"{original.frame_id}_{facts.quality}"
+        assert row.frame_id == f"{original.frame_id}_{facts.quality}_1"
         assert (row.sequence, row.split) == (original.sequence, original.split)
         square, inside = poor.read_image(row), facts.inside(64)
         assert not square[~inside].any()
@@ -45,6 +45,20 @@ def test_the_same_seed_gives_the_same_bytes(clean: Path, tmp_path: Path) -> None
     one, two, other = (read_tree(tmp_path / name) for name in ("one", "two", "other"))
     assert one == two
     assert one != other
+
+
+def test_further_draws_are_other_photographs_and_leave_the_first_as_they_are(
+    clean: Path, tmp_path: Path
+) -> None:
+    for n_draws in (1, 3):
+        prepare_degraded(clean, DEFECTS, 0, tmp_path / str(n_draws), n_draws=n_draws)
+    once, thrice = (load_prepared(tmp_path / name) for name in ("1", "3"))
+    squares = {row.frame_id: thrice.read_image(row) for row in thrice.rows}
+    assert len(squares) == 3 * len(once.rows)
+    for row in once.rows:
+        np.testing.assert_array_equal(squares[row.frame_id], once.read_image(row))
+        again = [squares[f"{row.frame_id[:-1]}{draw}"] for draw in (1, 2, 3)]
+        assert len({square.tobytes() for square in again}) == 3
 
 
 def test_a_classifier_sees_every_quality_equally_often(clean: Path) -> None:

@@ -5,7 +5,9 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from biostyle.metrics.grading import (
+    expected_grades,
     grade_shift_matrix,
+    kappa_change,
     kappa_with_interval,
     mean_grade_shift,
     quadratic_kappa,
@@ -33,6 +35,25 @@ def test_kappa_of_one_grade_alone_is_undefined() -> None:
 def test_the_interval_holds_the_kappa() -> None:
     result = kappa_with_interval(TRUTH, PRED, PATIENTS)
     assert result["ci95"][0] < result["value"] < result["ci95"][1]
+
+
+def test_no_other_grade_is_expected_to_cost_less() -> None:
+    probabilities = RNG.dirichlet(np.ones(5), 200)
+    costs = probabilities @ (np.arange(5)[:, None] - np.arange(5)) ** 2
+    np.testing.assert_array_equal(expected_grades(probabilities), costs.argmin(axis=1))
+    assert expected_grades(np.empty((0, 5))).tolist() == []
+
+
+def test_a_change_of_kappa_is_paired() -> None:
+    worse = np.where(np.arange(150) % 3 == 0, 4 - PRED, PRED)
+    change = kappa_change(TRUTH, PRED, worse, PATIENTS)
+    first, second = (kappa_with_interval(TRUTH, pred, PATIENTS)["value"] for pred in (PRED, worse))
+    assert change["value"] == pytest.approx(second - first)
+    assert change["ci95"][0] < change["value"] < change["ci95"][1] < 0
+    same = kappa_change(TRUTH, PRED, PRED, PATIENTS)
+    assert (same["value"], same["ci95"]) == (0, [0, 0])
+    assert kappa_change([2, 2], [2, 2], [2, 2], ["a", "b"])["value"] is None
+    assert kappa_change([], [], [], [])["value"] is None
 
 
 def test_an_identical_translation_leaves_kappa_and_grades() -> None:

@@ -48,7 +48,7 @@ def test_grades_that_were_not_learned_are_named(tmp_path: Path) -> None:
     grader = {**(REPORT.grader or {}), "not_learned": [1, 3]}
     page = write_quality_report(replace(REPORT, grader=grader), tmp_path)
     for text in (page.read_text("utf-8"), (tmp_path / "report.md").read_text("utf-8")):
-        assert "No training photograph has grade 1, 3, so it is never predicted." in text
+        assert "No training photograph has grade 1, 3, so it is given only as a mean of others." in text
 
 
 def test_where_all_are_good_there_is_nothing_to_gain() -> None:

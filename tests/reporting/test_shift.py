@@ -43,7 +43,8 @@ def test_an_identical_translation_fills_the_diagonal_alone() -> None:
     assert change["net_shift_to_good"]["value"] == pytest.approx(-0.1)
     grades = grade_change(BEFORE, BEFORE)
     assert grades["kappa_before"] == grades["kappa_after"]
-    assert (grades["kappa_difference"], grades["mean_grade_shift"]["value"]) == (0, 0)
+    assert (grades["kappa_difference"]["value"], grades["mean_grade_shift"]["value"]) == (0, 0)
+    assert grades["kappa_difference"]["ci95"] == [0, 0]
     assert not grades["mean_grade_shift"]["falls"]
 
 
@@ -65,12 +66,12 @@ def test_a_falling_grade_is_noticed() -> None:
 def test_kappa_counts_known_grades_alone() -> None:
     grades = grade_change(BEFORE, AFTER.assign(grade=[index % 6 % 5 for index in range(N)]))
     assert (grades["kappa_after"]["value"], grades["kappa_after"]["n"]) == (1, 20)
-    assert grades["kappa_difference"] == pytest.approx(1 - grades["kappa_before"]["value"])
+    assert grades["kappa_difference"]["value"] == pytest.approx(1 - grades["kappa_before"]["value"])
 
 
 def test_without_known_grades_there_is_no_kappa() -> None:
     unknown = BEFORE.assign(true_grade=None)
-    assert grade_change(unknown, unknown)["kappa_difference"] is None
+    assert grade_change(unknown, unknown)["kappa_difference"]["value"] is None
     assert list(quality_change(unknown, unknown, 0)["by_grade"]) == ["unknown"]
 
 

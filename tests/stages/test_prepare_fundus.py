@@ -15,7 +15,11 @@ def test_the_requests_hold_everything(fundus_run: FundusRun) -> None:
     assert sorted(request["inputs"]) == ["folder_0", "folder_1"]
     assert request["settings"]["split"]["seed"] == 27
     request = read_record(fundus_run.mixed)["request"]
-    assert request["settings"] == {"defects": ["illumination", "blur", "spots"], "seed": 0}
+    assert request["settings"] == {
+        "defects": ["illumination", "blur", "spots"],
+        "seed": 0,
+        "n_draws": 1,
+    }
     assert len(load_prepared(fundus_run.mixed).rows) == 2 * len(load_prepared(fundus_run.clean).rows)
 
 
