@@ -1,8 +1,8 @@
 """Fundus photographs: raise the quality of poor ones, and prove what that does to them.
 
-A straight line of stages: prepare good photographs and degrade them; train the judges, which are a classifier of quality,
-a grader of diabetic retinopathy and a segmenter of vessels; train a stylizer that knows no defect in particular and one for
-each defect; translate, judge, choose without labels; then report.
+A straight line of stages: prepare good photographs, degrade them, and prepare real poor ones where there are any; train the
+judges, which are a classifier of quality, a grader of diabetic retinopathy and a segmenter of vessels; train a stylizer
+that knows no defect in particular and one for each domain B; translate, judge, choose without labels; then report.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from biostyle.data.degradation import DEFECTS, Defect
 from biostyle.data.enhancement import EnhancementSettings
 from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare_degraded import MOST_DRAWS
-from biostyle.data.prepare_fundus import FundusSettings
+from biostyle.data.prepare_fundus import FundusFolder, FundusSettings
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
@@ -28,7 +28,7 @@ from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.selection import IDENTITY
 from biostyle.stages.choose_stylizer import choose_stylizer, read_choice
 from biostyle.stages.judge_photographs import judge_photographs
-from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus
+from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus, prepare_poor
 from biostyle.stages.report_quality import QualityDirectories, report_quality
 from biostyle.stages.stylize_photographs import Steps, stylize_photographs
 from biostyle.stages.train_classifier import train_grader, train_quality_classifier
@@ -41,7 +41,7 @@ from biostyle.training.restoration import RestorationSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import check_domain
 
-MIXED = "mixed"
+MIXED, REAL = "mixed", "real"
 Kind: TypeAlias = Literal["mixed", "illumination", "blur", "spots"]
 MatchingName: TypeAlias = Annotated[str, Field(pattern="^[a-z0-9_]+$")]
 KINDS: dict[str, tuple[Defect, ...]] = {MIXED: DEFECTS, **{defect: (defect,) for defect in DEFECTS}}
@@ -66,9 +66,10 @@ class FundusConfig(BaseModel):
         Whether to train a segmenter of vessels on the poor photographs as well, to show how many of them can be found there.
     kinds : tuple of str
         Domains B: ``mixed``, all defects, which comes first, and each defect alone.
+    real : tuple of FundusFolder
+        Collections of real photographs; those that no table calls good are one more domain B, ``real``.
     n_draws : int
-        How often each good photograph is degraded to usable and to rejected, each time with other random numbers; more
-        photographs of the same patients narrow the intervals a little.
+        How often each good photograph is degraded to usable and to rejected, each time with other random numbers.
     fundus : FundusSettings
         Which collections, and which size.
     split : GroupSplitSettings
@@ -101,6 +102,7 @@ class FundusConfig(BaseModel):
     n_panels: int = Field(3, ge=0)
     with_ceiling: bool = False
     kinds: tuple[Kind, ...] = get_args(Kind)
+    real: tuple[FundusFolder, ...] = ()
     n_draws: int = Field(2, ge=1, le=MOST_DRAWS)
     fundus: FundusSettings
     split: GroupSplitSettings = GroupSplitSettings()
@@ -133,18 +135,23 @@ class FundusConfig(BaseModel):
             )
         return split
 
+    @property
+    def domains_b(self) -> tuple[str, ...]:
+        """Names of all domains B: the kinds, and ``real`` where there are real photographs."""
+        return (*self.kinds, REAL) if self.real else self.kinds
+
     def restrict_to(self, names: Sequence[str]) -> Self:
-        """Keep only some of the kinds.
+        """Keep only some of the domains B.
 
         Parameters
         ----------
         names : sequence of str
-            Kinds to keep, ``mixed`` among them.
+            Domains to keep, ``mixed`` among them.
 
         Returns
         -------
         FundusConfig
-            A copy with those kinds, in the order of ``kinds``.
+            A copy with those, in the order of ``domains_b``.
 
         Raises
         ------
@@ -152,13 +159,14 @@ class FundusConfig(BaseModel):
             If a name is unknown or ``mixed`` is not among them.
         """
         for name in names:
-            check_domain(name, self.kinds)
+            check_domain(name, self.domains_b)
         if MIXED not in names:
             raise ConfigError(
                 f"domains must name {MIXED}, which the agnostic stylizer learns from and which comes first, "
                 f"got {list(names)}. Add it."
             )
-        return self.model_copy(update={"kinds": tuple(kind for kind in self.kinds if kind in names)})
+        kinds = tuple(kind for kind in self.kinds if kind in names)
+        return self.model_copy(update={"kinds": kinds, "real": self.real if REAL in names else ()})
 
 
 @dataclass(frozen=True)
@@ -201,16 +209,18 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
     """
     resolve_device(config.device)  # a missing device is named before anything is made
     claim_run_directory(out, config.pipeline, dump_config(config), options)
-    clean = prepare_fundus(
-        data_root, out / "prepared" / "clean", config.fundus, config.split, options=options
-    )
+    made = out / "prepared"
+    clean = prepare_fundus(data_root, made / "clean", config.fundus, config.split, options=options)
     prepared: dict[str, Path] = {
         kind: degrade_fundus(
-            clean, out / "prepared" / kind, KINDS[kind],
-            seed=config.seed, n_draws=config.n_draws, options=options,
+            clean, made / kind, KINDS[kind], seed=config.seed, n_draws=config.n_draws, options=options
         )
         for kind in config.kinds
-    }  # fmt: skip
+    }
+    if config.real:
+        prepared[REAL] = prepare_poor(
+            data_root, clean, made / REAL, config.real, config.split, options=options
+        )
     judges = _train_judges(config, clean, out, options)
     train_restorer(
         clean, judges.segmenter, out / "restorer", config.restorer,
@@ -247,8 +257,8 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Steps:
     run : Path
         A run's directory.
     candidate : str or None
-        ``matching_NAME``, ``restored``, ``restored_NAME``, ``agnostic``, or the defect whose specific stylizer is wanted; by
-        default the one that was chosen for all defects mixed.
+        ``matching_NAME``, ``restored``, ``restored_NAME``, ``agnostic``, or the defect, or ``real``, whose specific stylizer
+        is wanted; by default the one that was chosen for all defects mixed.
 
     Returns
     -------
@@ -291,12 +301,12 @@ def find_stylizer(run: Path, candidate: str | None = None) -> Steps:
 
 
 def _makers(config: FundusConfig, run: Path) -> dict[str, Steps]:
-    """The steps of each candidate, from the one that changes least on; CycleGANs have the name of the kind they know."""
+    """The steps of each candidate, from the one that changes least on; CycleGANs have the name of the domain they know."""
     restorer = run / "restorer"
     makers: dict[str, Steps] = {f"matching_{name}": (how,) for name, how in config.matching.items()}
     makers["restored"] = (restorer,)
     makers |= {f"restored_{name}": (restorer, how) for name, how in list(config.matching.items())[:1]}
-    return makers | {kind: (run / "stylizers" / kind,) for kind in config.kinds}
+    return makers | {name: (run / "stylizers" / name,) for name in config.domains_b}
 
 
 def _train_judges(config: FundusConfig, clean: Path, out: Path, options: BuildOptions) -> _Judges:
@@ -330,7 +340,7 @@ def _race(
     options: BuildOptions,
 ) -> QualityDirectories:
     """Translate and judge one domain with every candidate, and choose."""
-    source = {name: name for name in makers if name not in config.kinds} | {"agnostic": MIXED}
+    source = {name: name for name in makers if name not in config.domains_b} | {"agnostic": MIXED}
     if kind != MIXED:
         source["specific"] = kind
     before = _judge(config, judges, prepared, None, out / "judged" / kind / "before", options)
@@ -341,7 +351,9 @@ def _race(
     clean_judged = {name: clean_after[maker] for name, maker in source.items()}
     translated, judged = ({name: pair[index] for name, pair in made.items()} for index in (0, 1))
     choice = choose_stylizer(before, judged, clean, clean_judged, out / "choices" / kind, options=options)
-    ceiling = _ceiling(config, judges, kind, prepared, out, options) if config.with_ceiling else None
+    # nobody traced the vessels of real photographs
+    traced = config.with_ceiling and kind != REAL
+    ceiling = _ceiling(config, judges, kind, prepared, out, options) if traced else None
     return QualityDirectories(prepared, before, translated, judged, clean_judged, choice, ceiling)
 
 

@@ -162,7 +162,8 @@ def fundus(
 
     given = {"device": device, "seed": seed, "with_ceiling": "true" if with_ceiling else None}
     settings = _load(config, pipeline.FundusConfig, overrides, domains, **given)
-    places = (place for source in settings.fundus.folders for place in (source.folder, *source.tables))
+    sources = (*settings.fundus.folders, *settings.real)
+    places = (place for source in sources for place in (source.folder, *source.tables))
     collections = (Path(place).parts[0] for place in places)
     report = _run(pipeline.run, settings, collections, data_root, out, dry_run=dry_run, resume=resume)
     if not dry_run:

@@ -1,7 +1,7 @@
 """Degrade prepared fundus photographs: a domain B beside the domain A it was made from.
 
 Each good photograph becomes usable and rejected ones, of the same patient and in the same part, in the layout of
-:mod:`biostyle.data.prepare_fundus`.
+:mod:`biostyle.data.fundus_facts`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from biostyle.data.degradation import DEFECTS, QUALITIES, Defect, Quality, degrade, draw_degradation
-from biostyle.data.prepare_fundus import (
-    FundusFacts,
-    read_fundus_facts,
-    write_fundus_tables,
-    write_square,
-)
+from biostyle.data.fundus_facts import FundusFacts, read_fundus_facts, write_fundus_tables, write_square
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.types import NDArray
 

@@ -147,7 +147,8 @@ def kappa_change(
 
     def change(triples: NDArray) -> float:
         first, second = (
-            quadratic_kappa(confusion_matrix(triples[:, 0], triples[:, column], N_GRADES)) for column in (1, 2)
+            quadratic_kappa(confusion_matrix(triples[:, 0], triples[:, column], N_GRADES))
+            for column in (1, 2)
         )
         return second - first
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from biostyle.reporting.document import BEFORE
-from biostyle.reporting.shift import distances, grade_change, quality_change, vessel_change
+from biostyle.reporting.shift import distances, grade_change, quality_agreement, quality_change, vessel_change
 from biostyle.reporting.tables import format_interval, format_signed
 from biostyle.types import NDArray
 
@@ -239,6 +239,9 @@ def _summarise_domain(domain: JudgedDomain, noise_floor: float) -> dict[str, Any
         "n": len(domain.before.table),
         "n_patients": int(domain.before.table["patient"].nunique()),
         **{name: choice[name] for name in ("chosen", "verdict", "reason")},
+        "agreement": quality_agreement(domain.before.table)
+        if "true_quality" in domain.before.table
+        else None,
         "candidates": {
             name: _summarise_candidate(domain, name, judged, noise_floor)
             for name, judged in everything.items()
@@ -267,7 +270,7 @@ def _summarise_candidate(
             for column in ("psnr_db", "ssim")
             for when, table in (("before", before), ("after", after))
         }
-        if "psnr_db" in before
+        if "psnr_db" in before and before["psnr_db"].notna().any()
         else None
     )
     summary["clean"] = (

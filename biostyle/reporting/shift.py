@@ -74,6 +74,32 @@ def quality_change(before: pd.DataFrame, after: pd.DataFrame, noise_floor: float
     }
 
 
+def quality_agreement(before: pd.DataFrame) -> dict[str, Any] | None:
+    """Say how often the classifier calls photographs what a person, or the degradation model, called them.
+
+    Parameters
+    ----------
+    before : DataFrame
+        Photographs as they are: ``patient``, ``quality`` and ``true_quality``.
+
+    Returns
+    -------
+    dict or None
+        The share with interval; None where nobody rated any.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"patient": list("abc"), "quality": [1, 2, 0], "true_quality": [1, 1, None]})
+    >>> quality_agreement(table)["value"], quality_agreement(table[2:])
+    (0.5, None)
+    """
+    known = before[before["true_quality"].notna()]
+    if known.empty:
+        return None
+    same = (known["quality"] == known["true_quality"]).to_numpy(dtype=float)
+    return with_interval(same, np.mean, list(known["patient"]))
+
+
 def grade_change(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
     """Describe how the predicted grade changes, and how well it agrees with the true one.
 
@@ -86,18 +112,17 @@ def grade_change(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
     -------
     dict
         ``kappa_before`` and ``kappa_after``, quadratic-weighted, over photographs whose grade is known, and
-        ``kappa_difference``, after less before, each with interval; ``shift``, the 5 x 5 matrix of counts, rows before; ``mean_grade_shift``.
+        ``kappa_difference``, after less before, each with interval; ``shift``, the 5 x 5 matrix of counts, rows before;
+        ``mean_grade_shift``.
     """
     known = before["true_grade"].notna().to_numpy()
     truth = before["true_grade"][known].astype(int).to_numpy()
     patients = list(before["patient"][known])
-    given = [table["grade"][known].to_numpy() for table in (before, after)]
-    kappas = [kappa_with_interval(truth, grades, patients) for grades in given]
     first, second = before["grade"].to_numpy(), after["grade"].to_numpy()
     return {
-        "kappa_before": kappas[0],
-        "kappa_after": kappas[1],
-        "kappa_difference": kappa_change(truth, *given, patients),
+        "kappa_before": kappa_with_interval(truth, first[known], patients),
+        "kappa_after": kappa_with_interval(truth, second[known], patients),
+        "kappa_difference": kappa_change(truth, first[known], second[known], patients),
         "shift": grade_shift_matrix(first, second).tolist(),
         "mean_grade_shift": mean_grade_shift(first, second, list(before["patient"])),
     }
@@ -113,20 +138,22 @@ def vessel_change(
     before, after : DataFrame
         The same photographs in the same order: ``patient``, ``original``, ``vessels_kept`` and ``tp, fp, fn``.
     clean : DataFrame
-        The good photographs they were made from, with ``frame_id`` and ``tp, fp, fn``.
+        The good photographs they were made from, if they were, with ``frame_id`` and ``tp, fp, fn``.
     ceiling : DataFrame or None
         Like `before`, but by a segmenter that learned from poor photographs with traced vessels.
 
     Returns
     -------
     dict
-        ``f_before``, ``f_after``, ``f_clean`` and, where there is one, ``f_ceiling``: mean F-scores over photographs with
+        ``f_before``, ``f_after`` and, where there is one, ``f_clean`` and ``f_ceiling``: mean F-scores over photographs with
         traced vessels, each with interval;
         ``f_difference``, after less before; ``kept``, the mean of ``vessels_kept`` over all of them.
     """
     patients = list(before["patient"])
     originals = clean.set_index("frame_id").reindex(before["original"])
-    tables = {"f_before": before, "f_after": after, "f_clean": originals}
+    tables = {"f_before": before, "f_after": after}
+    if before["original"].isin(clean["frame_id"]).any():
+        tables["f_clean"] = originals
     rows = {name: _f_scores(table) for name, table in tables.items()}
     rows["f_difference"] = rows["f_after"] - rows["f_before"]
     if ceiling is not None:

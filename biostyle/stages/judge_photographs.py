@@ -15,7 +15,7 @@ from biostyle.adaptation import foreground
 from biostyle.artifacts import BuildOptions, build
 from biostyle.checkpoints import load_model
 from biostyle.data.degradation import QUALITIES
-from biostyle.data.prepare_fundus import FundusFacts, read_fundus_facts
+from biostyle.data.fundus_facts import FundusFacts, read_fundus_facts
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing, resize
 from biostyle.devices import resolve_device
@@ -72,7 +72,8 @@ def judge_photographs(
     Columns: ``frame_id, original, patient, split``; ``true_quality`` and ``true_grade`` where they are known;
     ``p_good, p_usable, p_reject`` and ``quality``, their largest, as an index; ``grade``; ``vessels_kept``, how much of
     the vessels that the segmenter sees before translation it still sees: sum of min(p, p') / sum of p within the field
-    of view; ``tp, fp, fn`` of vessels, in px, where they were traced; ``psnr_db`` and ``ssim`` to the original.
+    of view; ``tp, fp, fn`` of vessels, in px, where they were traced; ``psnr_db`` and ``ssim`` to the good
+    original, where there is one.
     """
     inputs = {
         "prepared": prepared,
@@ -100,9 +101,10 @@ def judge_photographs(
         for position, frame in enumerate(frames):
             known = facts[frame.frame_id]
             pair = before[position], after[position]
-            original = domain.read_image(originals[known.original])
+            original = originals.get(known.original)
             row = _facts(frame, known) | _quality(probabilities(logits[position : position + 1])[0])
-            row |= {"grade": int(grades[position])} | _compare(original, pair[1], known)
+            row |= {"grade": int(grades[position])}
+            row |= _compare(None if original is None else domain.read_image(original), pair[1], known)
             probs = [vessels(square) for square in pair]
             rows.append(row | _vessels(domain, frame, known, probs))
             write_labels(partial / VESSELS / f"{frame.frame_id}.tif", probs[1] > 0.5)
@@ -173,8 +175,10 @@ def _quality(probs: NDArray) -> dict[str, Any]:
     }
 
 
-def _compare(original: NDArray, photograph: NDArray, known: FundusFacts) -> dict[str, float]:
-    """How like the original a photograph is: PSNR within the field of view, at most 100 dB, and SSIM."""
+def _compare(original: NDArray | None, photograph: NDArray, known: FundusFacts) -> dict[str, float | None]:
+    """How like its good original a photograph is: PSNR within the field of view, at most 100 dB, and SSIM."""
+    if original is None:
+        return {"psnr_db": None, "ssim": None}
     inside = known.inside(len(original))
     error = float(((original[inside].astype(float) - photograph[inside]) ** 2).mean())
     psnr = 100.0 if error == 0 else min(100.0, 10 * np.log10(255**2 / error))

@@ -1,16 +1,17 @@
-"""Stages: collections of fundus photographs → good photographs as squares; good photographs → poor ones."""
+"""Stages: collections of fundus photographs → good and poor ones as squares; good photographs → degraded ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from biostyle.artifacts import BuildOptions, build
 from biostyle.data.degradation import Defect
 from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare_degraded import prepare_degraded
-from biostyle.data.prepare_fundus import FundusSettings, collect_fundus
+from biostyle.data.prepare_fundus import FundusFolder, FundusSettings, collect_fundus, collect_poor
 from biostyle.data.prepare_fundus import prepare_fundus as write_domain
+from biostyle.data.prepare_fundus import prepare_poor as write_poor
 
 
 def prepare_fundus(
@@ -36,12 +37,9 @@ def prepare_fundus(
     Path
         ``out``.
     """
-    folders = [data_root / source.folder for source in settings.folders]
-    tables = [data_root / table for source in settings.folders for table in source.tables]
-    if not any(path.is_relative_to(made) for made in options.pending for path in (*folders, *tables)):
+    inputs = _delivered(data_root, settings.folders)
+    if not _waits(inputs, options):
         collect_fundus(data_root, settings)  # named before anything is hashed
-    inputs = {f"folder_{number}": folder for number, folder in enumerate(folders)}
-    inputs |= {f"table_{number}": table for number, table in enumerate(tables)}
     request = {"fundus": settings.model_dump(mode="json"), "split": split.model_dump(mode="json")}
     build(
         out,
@@ -52,6 +50,67 @@ def prepare_fundus(
         options,
     )
     return out
+
+
+def prepare_poor(
+    data_root: Path,
+    clean: Path,
+    out: Path,
+    folders: Sequence[FundusFolder],
+    split: GroupSplitSettings,
+    *,
+    options: BuildOptions,
+) -> Path:
+    """Prepare a domain B of real photographs: those that nobody called good.
+
+    Parameters
+    ----------
+    data_root : Path
+        Folder that holds the collections as delivered.
+    clean : Path
+        Prepared good photographs; patients of both keep their part.
+    out : Path
+        Directory to make.
+    folders : sequence of FundusFolder
+        Which collections.
+    split : GroupSplitSettings
+        How patients are divided.
+    options : BuildOptions
+        How to deal with what is there.
+
+    Returns
+    -------
+    Path
+        ``out``.
+    """
+    inputs = _delivered(data_root, folders)
+    if not _waits(inputs, options):
+        collect_poor(data_root, folders)  # named before anything is hashed
+    request = {
+        "folders": [folder.model_dump(mode="json") for folder in folders],
+        "split": split.model_dump(mode="json"),
+    }
+    build(
+        out,
+        "prepare-poor",
+        request,
+        {"clean": clean, **inputs},
+        lambda partial: write_poor(data_root, folders, split, clean, partial),
+        options,
+    )
+    return out
+
+
+def _delivered(data_root: Path, folders: Sequence[FundusFolder]) -> dict[str, Path]:
+    """The folders and tables of collections, as a stage's inputs."""
+    tables = [data_root / table for source in folders for table in source.tables]
+    inputs = {f"folder_{number}": data_root / source.folder for number, source in enumerate(folders)}
+    return inputs | {f"table_{number}": table for number, table in enumerate(tables)}
+
+
+def _waits(inputs: Mapping[str, Path], options: BuildOptions) -> bool:
+    """Whether something that a dry run would fetch is among the inputs."""
+    return any(path.is_relative_to(made) for made in options.pending for path in inputs.values())
 
 
 def degrade_fundus(

@@ -13,7 +13,7 @@ from biostyle.adapted_model import GENERATOR
 from biostyle.artifacts import BuildOptions, build
 from biostyle.checkpoints import load_model
 from biostyle.data.enhancement import EnhancementSettings, enhance
-from biostyle.data.prepare_fundus import read_fundus_facts
+from biostyle.data.fundus_facts import read_fundus_facts
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device

@@ -12,8 +12,8 @@ from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import save_model
 from biostyle.data.degradation import QUALITIES
 from biostyle.data.enhancement import EnhancementSettings
+from biostyle.data.fundus_facts import read_fundus_facts
 from biostyle.data.prepare_degraded import rated_squares
-from biostyle.data.prepare_fundus import read_fundus_facts
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.data.splits import Part

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from biostyle.data.degradation import DEFECTS
+from biostyle.data.fundus_facts import read_fundus_facts
 from biostyle.data.prepare_degraded import POOR, degrade_square, prepare_degraded, rated_squares
-from biostyle.data.prepare_fundus import prepare_fundus, read_fundus_facts
+from biostyle.data.prepare_fundus import prepare_fundus
 from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated_fundus import simulate_fundus
 from biostyle.errors import ConfigError, ImageError

@@ -1,20 +1,23 @@
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from biostyle.data.fundus_facts import read_fundus_facts
 from biostyle.data.prepare_fundus import (
+    FundusFolder,
     FundusSettings,
     collect_fundus,
+    collect_poor,
     prepare_fundus,
-    read_fundus_facts,
-    write_fundus_tables,
+    prepare_poor,
 )
 from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated_fundus import simulate_fundus, simulate_retina
-from biostyle.errors import ImageError, OutputError, PairingError, SplitError
+from biostyle.errors import ImageError, PairingError, SplitError
 from biostyle.types import NOT_ANNOTATED
 from tests.fundus import SETTINGS, SPLIT
 
@@ -86,6 +89,44 @@ def test_only_good_photographs_are_taken(tmp_path: Path) -> None:
     ]
 
 
+def test_real_photographs_are_those_that_nobody_calls_good(tmp_path: Path) -> None:
+    ratings = {
+        f"{n}_{eye}": quality for n in range(12) for eye, quality in (("left", 0), ("right", 1 + n % 2))
+    }
+    write_eyepacs(tmp_path, ratings)
+    (tmp_path / "camera").mkdir()
+    shutil.copy(tmp_path / "eyepacs" / "3_left.png", tmp_path / "camera" / "x.png")
+    shutil.copy(tmp_path / "eyepacs" / "4_right.png", tmp_path / "camera" / "y.png")
+    folders = [*EYEPACS.folders, FundusFolder(reader="folder", folder="camera")]
+    prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "clean")
+    prepare_poor(tmp_path, folders, SPLIT, tmp_path / "clean", tmp_path / "real")
+    good, poor = load_prepared(tmp_path / "clean"), load_prepared(tmp_path / "real")
+    facts = read_fundus_facts(tmp_path / "real")
+    assert poor.title == "Real photographs"
+    assert {known.quality for known in facts.values()} == {"usable", "reject", None}
+    # folder_x is a good photograph under another name, and left out; folder_y is a poor one under another name
+    assert [row.frame_id for row in poor.rows][-2:] == ["eyepacs_11_right", "folder_y"]
+    assert len(poor.rows) == 13
+    assert poor.read_image(poor.rows[0]).shape == (64, 64, 3)
+    parts = {row.sequence: row.split for row in good.rows}
+    for row in poor.rows[:12]:  # both eyes of a patient stay in one part
+        assert row.split == parts[row.sequence]
+    assert poor.rows[12].split == parts["eyepacs_4"]
+
+
+def test_what_is_among_the_good_photographs_is_not_poor(data: Path, tmp_path: Path) -> None:
+    few, more = SETTINGS.folders[:1], SETTINGS.folders
+    prepare_fundus(data, SETTINGS.model_copy(update={"folders": few}), SPLIT, tmp_path / "clean")
+    prepare_poor(data, more, SPLIT, tmp_path / "clean", tmp_path / "real")
+    assert {row.frame_id.split("_")[0] for row in load_prepared(tmp_path / "real").rows} == {"drive"}
+
+
+def test_where_all_are_good_there_is_no_real_domain(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {f"{n}_left": 0 for n in range(4)})
+    with pytest.raises(ImageError, match=r"real photographs must hold poor ones, got 4 that are called good"):
+        collect_poor(tmp_path, EYEPACS.folders)
+
+
 def test_what_nobody_rated_is_not_taken_from_eyepacs(tmp_path: Path) -> None:
     write_eyepacs(tmp_path, {"10_left": 0})
     Image.fromarray(simulate_retina(9, shape=(80, 100)).photograph).save(tmp_path / "eyepacs" / "13_left.png")
@@ -151,7 +192,7 @@ def test_off_centre_and_oblong_photographs_come_to_the_middle(shape: tuple[int, 
 
 def test_a_split_that_leaves_a_part_empty_is_refused(tmp_path: Path) -> None:
     write_eyepacs(tmp_path, {"10_left": 0, "10_right": 0})
-    with pytest.raises(SplitError, match=r"of 2 \(fundus photographs\)"):
+    with pytest.raises(SplitError, match=r"of 2 \(good photographs\)"):
         prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "out")
 
 
@@ -159,13 +200,3 @@ def test_no_part_is_empty_where_there_are_three_patients(tmp_path: Path) -> None
     write_eyepacs(tmp_path, {"10_left": 0, "11_left": 0, "12_left": 0})
     prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "out")
     assert {row.split for row in load_prepared(tmp_path / "out").rows} == {"train", "validation", "test"}
-
-
-def test_another_directory_has_no_facts(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=rf"must have fundus\.csv, got FileNotFound.*{tmp_path.name}"):
-        read_fundus_facts(tmp_path)
-
-
-def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"got No such file.*absent"):
-        write_fundus_tables(tmp_path / "absent", [], {}, "Good")

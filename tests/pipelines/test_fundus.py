@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from biostyle.config import load_config
+from biostyle.data.sources.simulated_fundus import simulate_retina
 from biostyle.errors import ConfigError
 from biostyle.pipelines.fundus import FundusConfig, find_stylizer
 from tests.conftest import Invoke
@@ -173,6 +174,40 @@ def test_a_dry_run_makes_nothing(
     lines = [line.split(maxsplit=1)[1] for line in result.stderr.splitlines() if line.strip()]
     assert lines == ["would be made"] * N_STAGES
     assert not (tmp_path / "out").exists()
+
+
+def test_real_photographs_are_one_more_domain(
+    biostyle: Invoke, config: Path, fundus_run: FundusRun, finished: Path, tmp_path: Path
+) -> None:
+    data, out = (
+        Path(shutil.copytree(source, tmp_path / source.name)) for source in (fundus_run.data, finished)
+    )
+    (data / "camera").mkdir()
+    for number in range(8):
+        dark = simulate_retina(100 + number, shape=(80, 100)).photograph // 2
+        Image.fromarray(dark).save(data / "camera" / f"{number}.png")
+    real = "real=[{reader = 'folder', folder = 'camera'}]"
+    result = run(biostyle, config, data, out, "--set", real)
+    assert result.exit_code == 0, result.output
+    made = [line.split()[0] for line in result.stderr.splitlines() if line.endswith(" making")]
+    assert made[:2] == ["prepared/real", "stylizers/real"]
+    assert all("real" in stage for stage in made[:-1])
+    assert made[-1] == "report"
+    domain = json.loads((out / "report" / "summary.json").read_text())["domains"]["real"]
+    assert list(domain["candidates"])[-2:] == ["agnostic", "specific"]
+    assert domain["agreement"] is None
+    best = domain["candidates"]["specific"]
+    assert best["likeness"] is None
+    assert "f_clean" not in best["vessels"]
+    assert best["vessels"]["f_after"]["value"] is None
+    assert best["grading"]["kappa_after"]["value"] is None
+    assert best["quality"]["net_shift_to_good"]["noise_floor"] > 0
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Real photographs" in page
+    assert find_stylizer(out, "real") == (out / "stylizers" / "real",)
+    kept = load_config(out / "config.toml", [], FundusConfig)
+    assert kept.restrict_to(["mixed"]).domains_b == ("mixed",)
+    assert kept.restrict_to(["mixed", "real"]).domains_b == ("mixed", "real")
 
 
 def test_a_photograph_without_fundus_stops_the_run(

@@ -5,7 +5,7 @@ import torch
 
 from biostyle.artifacts import BuildOptions, read_record
 from biostyle.data.enhancement import EnhancementSettings
-from biostyle.data.prepare_fundus import read_fundus_facts
+from biostyle.data.fundus_facts import read_fundus_facts
 from biostyle.data.prepared import load_prepared
 from biostyle.io.photographs import read_photograph
 from biostyle.stages.stylize_photographs import Steps, Stylizer, stylize_photographs, translated_path, unseen
