@@ -170,7 +170,7 @@ def prepare_fundus(data_root: Path, settings: FundusSettings, split: GroupSplitS
 
 def prepare_poor(
     data_root: Path, folders: Sequence[FundusFolder], split: GroupSplitSettings, clean: Path, out: Path
-) -> None:
+) -> dict[str, str]:
     """Crop real poor photographs to squares as large as those of the good ones.
 
     Parameters
@@ -186,10 +186,15 @@ def prepare_poor(
     out : Path
         Directory to write to; created if it is missing.
 
+    Returns
+    -------
+    dict of str to str
+        Why a photograph was left out that cannot be read or shows no fundus, by its id.
+
     Raises
     ------
     ImageError
-        If a folder or a photograph cannot be used, for instance because no fundus is visible, or there is no poor one.
+        If a folder cannot be used, or there is no poor photograph.
     MaskError
         If a vessel mask cannot be used.
     PairingError
@@ -200,7 +205,7 @@ def prepare_poor(
         If the directory cannot be written.
     """
     good, photographs = load_prepared(clean), collect_poor(data_root, folders)
-    _prepare(photographs, good.rows[0].height, split, Path(out), title="Real photographs", good=good)
+    return _prepare(photographs, good.rows[0].height, split, Path(out), title="Real photographs", good=good)
 
 
 def _list_all(
@@ -229,15 +234,24 @@ def _prepare(
     *,
     title: str,
     good: PreparedDomain | None = None,
-) -> None:
-    """Crop photographs, divide them by patient and write them; leave out good ones, and keep their patients' parts."""
-    facts, rows, patients = {}, [], []
+) -> dict[str, str]:
+    """Crop photographs, divide them by patient and write them.
+
+    Beside good ones, leave out these and what shows no fundus, and keep their patients' parts.
+    """
+    facts, rows, patients, problems = {}, [], [], {}
     known = good.rows if good else ()
     taken = {_digest(good.read_image(row)) for row in known} if good else set()
     decided = {row.sequence: row.split for row in known}
     for photograph in photographs:
-        image = read_photograph(photograph.image)
-        fov = find_field_of_view(image, str(photograph.image))
+        try:
+            image = read_photograph(photograph.image)
+            fov = find_field_of_view(image, str(photograph.image))
+        except ImageError as error:
+            if good is None:
+                raise
+            problems[photograph.frame_id] = str(error)
+            continue
         square, mask = crop_photograph(image, fov, size_px), None
         if _digest(square) in taken:
             continue
@@ -256,6 +270,7 @@ def _prepare(
         row |= {"sequence": group, "number": n_members[group], "split": parts[group]}
         n_members[group] += 1
     write_fundus_tables(out, rows, facts, title)
+    return problems
 
 
 def _digest(square: NDArray) -> bytes:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from biostyle.artifacts import BuildOptions, build
+from biostyle.artifacts import BuildOptions, build, write_json
 from biostyle.data.degradation import Defect
 from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare_degraded import prepare_degraded
 from biostyle.data.prepare_fundus import FundusFolder, FundusSettings, collect_fundus, collect_poor
 from biostyle.data.prepare_fundus import prepare_fundus as write_domain
 from biostyle.data.prepare_fundus import prepare_poor as write_poor
+
+LEFT_OUT = "left_out.json"  # why a real photograph was left out, by its id
 
 
 def prepare_fundus(
@@ -63,6 +65,8 @@ def prepare_poor(
 ) -> Path:
     """Prepare a domain B of real photographs: those that nobody called good.
 
+    One that cannot be read or shows no fundus is left out; ``left_out.json`` says why.
+
     Parameters
     ----------
     data_root : Path
@@ -86,18 +90,18 @@ def prepare_poor(
     inputs = _delivered(data_root, folders)
     if not _waits(inputs, options):
         collect_poor(data_root, folders)  # named before anything is hashed
+
+    def work(partial: Path) -> None:
+        problems = write_poor(data_root, folders, split, clean, partial)
+        for problem in problems.values():
+            options.progress.note(f"left out: {problem}")
+        write_json(partial / LEFT_OUT, problems)
+
     request = {
         "folders": [folder.model_dump(mode="json") for folder in folders],
         "split": split.model_dump(mode="json"),
     }
-    build(
-        out,
-        "prepare-poor",
-        request,
-        {"clean": clean, **inputs},
-        lambda partial: write_poor(data_root, folders, split, clean, partial),
-        options,
-    )
+    build(out, "prepare-poor", request, {"clean": clean, **inputs}, work, options)
     return out
 
 

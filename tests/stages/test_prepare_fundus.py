@@ -1,12 +1,28 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from biostyle.artifacts import BuildOptions, read_record
+from biostyle.data.prepare_fundus import FundusFolder
 from biostyle.data.prepared import load_prepared
+from biostyle.data.sources.simulated_fundus import simulate_retina
 from biostyle.errors import ArtifactMismatchError, ImageError
-from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus
+from biostyle.progress import SilentProgress
+from biostyle.stages.prepare_fundus import LEFT_OUT, degrade_fundus, prepare_fundus, prepare_poor
 from tests.fundus import SETTINGS, SPLIT, FundusRun
+
+
+class Notes(SilentProgress):
+    """Keep what a stage remarks."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
 
 
 def test_the_requests_hold_everything(fundus_run: FundusRun) -> None:
@@ -35,6 +51,28 @@ def test_a_missing_folder_is_named_before_anything_is_made(tmp_path: Path) -> No
     with pytest.raises(ImageError, match=r"got nothing \(.*idrid\)"):
         prepare_fundus(tmp_path, tmp_path / "out", SETTINGS, SPLIT, options=BuildOptions())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_real_photograph_without_fundus_is_left_out_and_named(
+    fundus_run: FundusRun, tmp_path: Path
+) -> None:
+    (tmp_path / "camera").mkdir()
+    for number in range(6):
+        Image.fromarray(simulate_retina(number, shape=(80, 100)).photograph // 2).save(
+            tmp_path / "camera" / f"{number}.png"
+        )
+    (tmp_path / "camera" / "6.png").write_text("no photograph")
+    noise = np.random.default_rng(0).integers(0, 6, (80, 100, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "camera" / "7.png")
+    folders, notes = [FundusFolder(reader="folder", folder="camera")], Notes()
+    out = prepare_poor(
+        tmp_path, fundus_run.clean, tmp_path / "real", folders, SPLIT, options=BuildOptions(progress=notes)
+    )
+    assert len(load_prepared(out).rows) == 6
+    problems = json.loads((out / LEFT_OUT).read_text())
+    assert list(problems) == ["folder_6", "folder_7"]
+    assert notes.texts == [f"left out: {problem}" for problem in problems.values()]
+    assert "7.png" in problems["folder_7"]
 
 
 def test_what_a_dry_run_would_fetch_is_not_looked_for(tmp_path: Path) -> None:
