@@ -28,7 +28,7 @@ from biostyle.pipelines.earlier_report import set_earlier_report_aside
 from biostyle.selection import IDENTITY
 from biostyle.stages.choose_stylizer import choose_stylizer, read_choice
 from biostyle.stages.judge_photographs import judge_photographs
-from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus, prepare_poor
+from biostyle.stages.prepare_fundus import degrade_fundus, prepare_fundus, prepare_real
 from biostyle.stages.report_quality import QualityDirectories, report_quality
 from biostyle.stages.stylize_photographs import Steps, stylize_photographs
 from biostyle.stages.train_classifier import train_grader, train_quality_classifier
@@ -211,16 +211,17 @@ def run(config: FundusConfig, data_root: Path, out: Path, *, command: str, optio
     claim_run_directory(out, config.pipeline, dump_config(config), options)
     made = out / "prepared"
     clean = prepare_fundus(data_root, made / "clean", config.fundus, config.split, options=options)
+    real = {}
+    if config.real:  # before anything is degraded: a wrong folder is named at once
+        real[REAL] = prepare_real(
+            data_root, clean, made / REAL, config.fundus, config.real, config.split, options=options
+        )
     prepared: dict[str, Path] = {
         kind: degrade_fundus(
             clean, made / kind, KINDS[kind], seed=config.seed, n_draws=config.n_draws, options=options
         )
         for kind in config.kinds
-    }
-    if config.real:
-        prepared[REAL] = prepare_poor(
-            data_root, clean, made / REAL, config.real, config.split, options=options
-        )
+    } | real
     judges = _train_judges(config, clean, out, options)
     train_restorer(
         clean, judges.segmenter, out / "restorer", config.restorer,
@@ -351,8 +352,7 @@ def _race(
     clean_judged = {name: clean_after[maker] for name, maker in source.items()}
     translated, judged = ({name: pair[index] for name, pair in made.items()} for index in (0, 1))
     choice = choose_stylizer(before, judged, clean, clean_judged, out / "choices" / kind, options=options)
-    # nobody traced the vessels of real photographs
-    traced = config.with_ceiling and kind != REAL
+    traced = config.with_ceiling and kind != REAL  # hardly anybody has traced vessels of real photographs
     ceiling = _ceiling(config, judges, kind, prepared, out, options) if traced else None
     return QualityDirectories(prepared, before, translated, judged, clean_judged, choice, ceiling)
 

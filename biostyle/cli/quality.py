@@ -70,7 +70,7 @@ def quality_report(before: Path, after: Path, model: Path, out: Path, device: st
 @click.option("-o", "--out", type=_DIRECTORY, required=True, help="Folder for the results, new or empty.")
 @click.option(
     "--candidate",
-    help="matching_NAME, restored, restored_NAME, agnostic, or a defect for its stylizer. Default: what the run chose.",
+    help="matching_NAME, restored, restored_NAME, agnostic, or a defect or real for its stylizer. Default: the chosen one.",
 )
 @click.option("--good-too", is_flag=True, help="Translate good photographs as well, instead of copying them.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")

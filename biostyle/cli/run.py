@@ -164,7 +164,7 @@ def fundus(
     settings = _load(config, pipeline.FundusConfig, overrides, domains, **given)
     sources = (*settings.fundus.folders, *settings.real)
     places = (place for source in sources for place in (source.folder, *source.tables))
-    collections = (Path(place).parts[0] for place in places)
+    collections = (Path(place).parts[0] for place in places if not Path(place).is_absolute())
     report = _run(pipeline.run, settings, collections, data_root, out, dry_run=dry_run, resume=resume)
     if not dry_run:
         print_quality(report, as_json)

@@ -18,6 +18,7 @@ import numpy as np
 from biostyle.data.degradation import DEFECTS, QUALITIES, Defect, Quality, degrade, draw_degradation
 from biostyle.data.fundus_facts import FundusFacts, read_fundus_facts, write_fundus_tables, write_square
 from biostyle.data.prepared import PreparedDomain, PreparedFrame, load_prepared
+from biostyle.errors import ConfigError
 from biostyle.types import NDArray
 
 POOR: tuple[Quality, ...] = ("usable", "reject")
@@ -65,8 +66,10 @@ def degrade_square(
     Raises
     ------
     ConfigError
-        If there is no defect, or one that is unknown.
+        If there is no defect, or one that is unknown, or no such draw.
     """
+    if not 0 <= draw < MOST_DRAWS:
+        raise ConfigError(f"draw must be from 0 to {MOST_DRAWS - 1}, got {draw}. Choose another one.")
     digest = hashlib.sha256(f"{seed}:{facts.original}:{','.join(defects)}".encode()).digest()
     own_seed = int.from_bytes(digest[4 * draw : 4 * draw + 4])
     degradation = draw_degradation(quality, own_seed, defects)

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from biostyle.data.field_of_view import find_field_of_view
+from biostyle.data.field_of_view import FieldOfView, find_field_of_view
 from biostyle.data.fundus_facts import FundusFacts, write_fundus_tables, write_square
 from biostyle.data.group_split import GroupSplitSettings, check_parts, divide_groups, merge_groups
-from biostyle.data.prepared import PreparedDomain, load_prepared
+from biostyle.data.prepared import load_prepared
 from biostyle.data.retina_square import crop_mask, crop_photograph
 from biostyle.data.sources.fundus import FundusPhotograph, FundusReader, list_fundus
+from biostyle.data.splits import Part
 from biostyle.errors import ImageError, PairingError
-from biostyle.io.integrity import sha256
 from biostyle.io.photographs import read_binary_mask, read_photograph
 from biostyle.types import NDArray
 
@@ -32,7 +33,7 @@ class FundusFolder(BaseModel):
     reader : {"eyepacs", "idrid", "drive", "chasedb1", "hrf", "fives", "folder"}
         Whose layout it has.
     folder : str
-        Its place below the data root.
+        Its place below the data root, or anywhere.
     tables : tuple of str
         Places of its tables of qualities or grades below the data root.
     partial : bool
@@ -64,6 +65,23 @@ class FundusSettings(BaseModel):
     size_px: int = Field(192, ge=32)
 
 
+class _Cropped(NamedTuple):
+    """A square, uint8 of shape (S, S, 3), its vessel mask if there is one, and where it comes from."""
+
+    square: NDArray
+    mask: NDArray | None
+    fov: FieldOfView
+
+
+class _Entry(NamedTuple):
+    """A photograph that was written: its row of ``frames.csv``, and what tells it from others."""
+
+    photograph: FundusPhotograph
+    row: dict[str, str | int]
+    fov: FieldOfView
+    digest: bytes
+
+
 def collect_fundus(data_root: Path, settings: FundusSettings) -> list[FundusPhotograph]:
     """List the photographs of all collections that are good.
 
@@ -90,10 +108,10 @@ def collect_fundus(data_root: Path, settings: FundusSettings) -> list[FundusPhot
         If a table is wrong, photographs and masks do not belong together, or two photographs have the same id.
     """
     found = _list_all(data_root, settings.folders)
+    # everyday photographs of EyePACS: what nobody rated may be poor
     good = [
         photograph
         for photograph, reader in found
-        # everyday photographs of EyePACS: what nobody rated may be poor
         if photograph.quality == "good" or (photograph.quality is None and reader != "eyepacs")
     ]
     if not good:
@@ -104,7 +122,7 @@ def collect_fundus(data_root: Path, settings: FundusSettings) -> list[FundusPhot
     return good
 
 
-def collect_poor(data_root: Path, folders: Sequence[FundusFolder]) -> list[FundusPhotograph]:
+def collect_real(data_root: Path, folders: Sequence[FundusFolder]) -> list[FundusPhotograph]:
     """List the photographs of all collections that no table calls good.
 
     Parameters
@@ -163,38 +181,55 @@ def prepare_fundus(data_root: Path, settings: FundusSettings, split: GroupSplitS
     OutputError
         If the directory cannot be written.
     """
-    _prepare(
-        collect_fundus(data_root, settings), settings.size_px, split, Path(out), title="Good photographs"
-    )
+    out, title = Path(out), "Good photographs"
+    entries = [
+        _write(out, photograph, _crop(photograph, settings.size_px))
+        for photograph in collect_fundus(data_root, settings)
+    ]
+    groups = _merged([(entry.photograph.group, entry.digest) for entry in entries])
+    parts = divide_groups(groups, split)
+    check_parts([parts[group] for group in groups], split, title.lower())
+    _write_tables(out, entries, groups, parts, title)
 
 
-def prepare_poor(
-    data_root: Path, folders: Sequence[FundusFolder], split: GroupSplitSettings, clean: Path, out: Path
+def prepare_real(
+    data_root: Path,
+    settings: FundusSettings,
+    folders: Sequence[FundusFolder],
+    split: GroupSplitSettings,
+    clean: Path,
+    out: Path,
+    *,
+    tell: Callable[[str], None],
 ) -> dict[str, str]:
-    """Crop real poor photographs to squares as large as those of the good ones.
+    """Crop real photographs that nobody calls good.
 
     Parameters
     ----------
     data_root : Path
         Folder that holds the collections as delivered; only read.
+    settings : FundusSettings
+        What the good photographs were prepared with.
     folders : sequence of FundusFolder
-        The collections; what a table calls good is left out, and so is what is among the good photographs.
+        The collections; what a table calls good is left out.
     split : GroupSplitSettings
-        How to divide the patients; one of whom there is a good photograph is in the same part with both.
+        How to divide the patients; one of whom there is a good photograph stays in its part.
     clean : Path
         Prepared good photographs; only read.
     out : Path
         Directory to write to; created if it is missing.
+    tell : callable
+        Called with a sentence about each photograph that is left out.
 
     Returns
     -------
     dict of str to str
-        Why a photograph was left out that cannot be read or shows no fundus, by its id.
+        Why each of these was left out, by its id: it cannot be read, shows no fundus, or is among the good ones.
 
     Raises
     ------
     ImageError
-        If a folder cannot be used, or there is no poor photograph.
+        If a folder cannot be used, or no photograph is left.
     MaskError
         If a vessel mask cannot be used.
     PairingError
@@ -204,8 +239,50 @@ def prepare_poor(
     OutputError
         If the directory cannot be written.
     """
-    good, photographs = load_prepared(clean), collect_poor(data_root, folders)
-    return _prepare(photographs, good.rows[0].height, split, Path(out), title="Real photographs", good=good)
+    domain, out = load_prepared(clean), Path(out)
+    rows = {row.frame_id: row for row in domain.rows}
+    good = [
+        (photograph.group, rows[photograph.frame_id]) for photograph in collect_fundus(data_root, settings)
+    ]
+    seen = [(patient, _digest(domain.read_image(row))) for patient, row in good]
+    taken = {digest for _, digest in seen}
+    left_out: dict[str, str] = {}
+    entries: list[_Entry] = []
+    photographs = collect_real(data_root, folders)
+    for photograph in photographs:
+        try:
+            cropped = _crop(photograph, settings.size_px)
+        except ImageError as error:
+            left_out[photograph.frame_id] = str(error)
+        else:
+            seen.append((photograph.group, _digest(cropped.square)))
+            if seen[-1][1] in taken:
+                left_out[photograph.frame_id] = f"photograph is among the good ones ({photograph.image})."
+            else:
+                entries.append(_write(out, photograph, cropped))
+        if photograph.frame_id in left_out:
+            tell(f"left out: {left_out[photograph.frame_id]}")
+    title = f"Real photographs ({len(left_out)} left out)" if left_out else "Real photographs"
+    if not entries:
+        places = ", ".join(folder.folder for folder in folders)
+        raise ImageError(
+            f"real photographs must show a fundus and not be among the good ones, got {len(left_out)} that were all left "
+            f"out, the last because {left_out.popitem()[1]} ({places}). Add others, or leave real empty."
+        )
+    merged = _merged(seen)
+    known: dict[str, set[Part]] = defaultdict(set)
+    for group, (_, row) in zip(merged, good, strict=False):
+        known[group].add(row.split)
+    # who is in two parts, because real photographs show two good patients to be one, is in none
+    decided: dict[str, Part] = {
+        group: found.pop() if len(found) == 1 else "unused" for group, found in known.items()
+    }
+    group_of = {patient: group for (patient, _), group in zip(seen, merged, strict=True)}
+    groups = [group_of[entry.photograph.group] for entry in entries]
+    parts = divide_groups(groups, split, decided)
+    check_parts([parts[group] for group in groups], split, title.lower())
+    _write_tables(out, entries, groups, parts, title)
+    return left_out
 
 
 def _list_all(
@@ -221,56 +298,40 @@ def _list_all(
             if other is not photograph:
                 raise PairingError(
                     f"each photograph must be there once, got {photograph.frame_id} from {other.image} and "
-                    f"{photograph.image}. Leave out one of the folders."
+                    f"{photograph.image}. Leave out one of the folders, or rename one of the reader folder."
                 )
     return list(found.values())
 
 
-def _prepare(
-    photographs: Sequence[FundusPhotograph],
-    size_px: int,
-    split: GroupSplitSettings,
-    out: Path,
-    *,
-    title: str,
-    good: PreparedDomain | None = None,
-) -> dict[str, str]:
-    """Crop photographs, divide them by patient and write them.
+def _crop(photograph: FundusPhotograph, size_px: int) -> _Cropped:
+    """Read a photograph, find its field of view and crop it."""
+    image = read_photograph(photograph.image)
+    fov = find_field_of_view(image, str(photograph.image))
+    mask = None
+    if photograph.mask is not None:
+        mask = crop_mask(read_binary_mask(photograph.mask, image.shape[:2]), fov, size_px)
+    return _Cropped(crop_photograph(image, fov, size_px), mask, fov)
 
-    Beside good ones, leave out these and what shows no fundus, and keep their patients' parts.
-    """
-    facts, rows, patients, problems = {}, [], [], {}
-    known = good.rows if good else ()
-    taken = {_digest(good.read_image(row)) for row in known} if good else set()
-    decided = {row.sequence: row.split for row in known}
-    for photograph in photographs:
-        try:
-            image = read_photograph(photograph.image)
-            fov = find_field_of_view(image, str(photograph.image))
-        except ImageError as error:
-            if good is None:
-                raise
-            problems[photograph.frame_id] = str(error)
-            continue
-        square, mask = crop_photograph(image, fov, size_px), None
-        if _digest(square) in taken:
-            continue
-        if photograph.mask is not None:
-            mask = crop_mask(read_binary_mask(photograph.mask, image.shape[:2]), fov, size_px)
-        rows.append(write_square(out, photograph.frame_id, square, mask))
-        patients.append(photograph.group)
-        facts[photograph.frame_id] = FundusFacts(
-            photograph.frame_id, photograph.quality, photograph.grade, fov
-        )
-    groups = _merge_duplicates(out, rows, patients)
-    parts = divide_groups(groups, split, decided)
-    check_parts([parts[group] for group in groups], split, title.lower())
+
+def _write(out: Path, photograph: FundusPhotograph, cropped: _Cropped) -> _Entry:
+    """Write a cropped photograph, and keep what the tables need of it."""
+    row = write_square(out, photograph.frame_id, cropped.square, cropped.mask)
+    return _Entry(photograph, row, cropped.fov, _digest(cropped.square))
+
+
+def _write_tables(
+    out: Path, entries: Sequence[_Entry], groups: Sequence[str], parts: Mapping[str, Part], title: str
+) -> None:
+    """Write the tables of photographs whose patients were divided."""
     n_members: dict[str, int] = defaultdict(int)
-    for row, group in zip(rows, groups, strict=True):
-        row |= {"sequence": group, "number": n_members[group], "split": parts[group]}
+    for entry, group in zip(entries, groups, strict=True):
+        entry.row.update({"sequence": group, "number": n_members[group], "split": parts[group]})
         n_members[group] += 1
-    write_fundus_tables(out, rows, facts, title)
-    return problems
+    facts = {
+        photograph.frame_id: FundusFacts(photograph.frame_id, photograph.quality, photograph.grade, fov)
+        for photograph, _, fov, _ in entries
+    }
+    write_fundus_tables(out, [entry.row for entry in entries], facts, title)
 
 
 def _digest(square: NDArray) -> bytes:
@@ -278,9 +339,10 @@ def _digest(square: NDArray) -> bytes:
     return hashlib.sha256(square.tobytes()).digest()
 
 
-def _merge_duplicates(out: Path, rows: list[dict[str, str | int]], groups: list[str]) -> list[str]:
+def _merged(seen: Sequence[tuple[str, bytes]]) -> list[str]:
     """Put patients that share a photograph, whatever its name, into one group."""
-    positions: dict[str, list[int]] = defaultdict(list)
-    for position, row in enumerate(rows):
-        positions[sha256(out / str(row["image"]))].append(position)
-    return merge_groups(groups, [found for found in positions.values() if len(found) > 1])
+    positions: dict[bytes, list[int]] = defaultdict(list)
+    for position, (_, digest) in enumerate(seen):
+        positions[digest].append(position)
+    same = [found for found in positions.values() if len(found) > 1]
+    return merge_groups([patient for patient, _ in seen], same)

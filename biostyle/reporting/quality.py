@@ -211,11 +211,7 @@ def warnings(candidate: Mapping[str, Any]) -> list[str]:
         found.append(f"The apparent grade falls by {fall:.2f} on average: lesions are being hidden.")
     if grading and (grading["kappa_difference"]["value"] or 0) < -0.02:
         change = grading["kappa_difference"]
-        unsure = "" if (change["ci95"][1] or 0) < 0 else ", too wide to be sure"
-        found.append(
-            f"Kappa of the grades falls by {-change['value']:.3f} (95\N{NO-BREAK SPACE}% interval of the change "
-            f"{format_interval(change['ci95'], format_signed)}{unsure})."
-        )
+        found.append(f"Kappa of the grades falls by {-change['value']:.3f}{_how_sure(change['ci95'])}.")
     if vessels and (vessels["f_difference"]["value"] or 0) < 0:
         found.append(f"The F-score of the vessels falls by {-vessels['f_difference']['value']:.3f}.")
     if clean and (clean["unchanged"] < 0.95 or (clean["f_loss"] or 0) > 0.01):
@@ -224,6 +220,14 @@ def warnings(candidate: Mapping[str, Any]) -> list[str]:
             f"their vessels falls by {clean['f_loss'] or 0:.3f}. Translate only what is not good."
         )
     return found
+
+
+def _how_sure(ci95: list[float | None]) -> str:
+    """Write the interval of a fall, if there is one."""
+    if None in ci95:
+        return ""
+    unsure = "" if (ci95[1] or 0) < 0 else ", too wide to be sure"
+    return f" (95\N{NO-BREAK SPACE}% interval of the change {format_interval(ci95, format_signed)}{unsure})"
 
 
 def _summarise_domain(domain: JudgedDomain, noise_floor: float) -> dict[str, Any]:

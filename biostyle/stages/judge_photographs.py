@@ -101,8 +101,9 @@ def judge_photographs(
         for position, frame in enumerate(frames):
             known = facts[frame.frame_id]
             pair = before[position], after[position]
-            original = originals.get(known.original)
-            row = _facts(frame, known) | _quality(probabilities(logits[position : position + 1])[0])
+            made = known.original != frame.frame_id or prepared == clean  # not so: a real photograph
+            original = originals[known.original] if made else None
+            row = _facts(frame, known, original) | _quality(probabilities(logits[position : position + 1])[0])
             row |= {"grade": int(grades[position])}
             row |= _compare(None if original is None else domain.read_image(original), pair[1], known)
             probs = [vessels(square) for square in pair]
@@ -156,11 +157,11 @@ def _classified(directory: Path, squares: Sequence[NDArray], device: torch.devic
     return classify(classifier.to(device), batch)  # type: ignore[arg-type]
 
 
-def _facts(frame: PreparedFrame, known: FundusFacts) -> dict[str, Any]:
+def _facts(frame: PreparedFrame, known: FundusFacts, original: PreparedFrame | None) -> dict[str, Any]:
     """What was known before anything was judged."""
     return {
         "frame_id": frame.frame_id,
-        "original": known.original,
+        "original": None if original is None else original.frame_id,
         "patient": frame.sequence,
         "split": frame.split,
         "true_quality": None if known.quality is None else QUALITIES.index(known.quality),

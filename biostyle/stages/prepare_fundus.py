@@ -9,9 +9,9 @@ from biostyle.artifacts import BuildOptions, build, write_json
 from biostyle.data.degradation import Defect
 from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare_degraded import prepare_degraded
-from biostyle.data.prepare_fundus import FundusFolder, FundusSettings, collect_fundus, collect_poor
+from biostyle.data.prepare_fundus import FundusFolder, FundusSettings, collect_fundus, collect_real
 from biostyle.data.prepare_fundus import prepare_fundus as write_domain
-from biostyle.data.prepare_fundus import prepare_poor as write_poor
+from biostyle.data.prepare_fundus import prepare_real as write_real
 
 LEFT_OUT = "left_out.json"  # why a real photograph was left out, by its id
 
@@ -54,10 +54,11 @@ def prepare_fundus(
     return out
 
 
-def prepare_poor(
+def prepare_real(
     data_root: Path,
     clean: Path,
     out: Path,
+    settings: FundusSettings,
     folders: Sequence[FundusFolder],
     split: GroupSplitSettings,
     *,
@@ -65,7 +66,7 @@ def prepare_poor(
 ) -> Path:
     """Prepare a domain B of real photographs: those that nobody called good.
 
-    One that cannot be read or shows no fundus is left out; ``left_out.json`` says why.
+    One that cannot be read, shows no fundus or is among the good ones is left out; ``left_out.json`` says why.
 
     Parameters
     ----------
@@ -75,6 +76,8 @@ def prepare_poor(
         Prepared good photographs; patients of both keep their part.
     out : Path
         Directory to make.
+    settings : FundusSettings
+        What the good photographs were prepared with; not part of the request, because ``clean`` depends on it.
     folders : sequence of FundusFolder
         Which collections.
     split : GroupSplitSettings
@@ -89,19 +92,19 @@ def prepare_poor(
     """
     inputs = _delivered(data_root, folders)
     if not _waits(inputs, options):
-        collect_poor(data_root, folders)  # named before anything is hashed
+        collect_real(data_root, folders)  # named before anything is hashed
 
     def work(partial: Path) -> None:
-        problems = write_poor(data_root, folders, split, clean, partial)
-        for problem in problems.values():
-            options.progress.note(f"left out: {problem}")
-        write_json(partial / LEFT_OUT, problems)
+        left_out = write_real(data_root, settings, folders, split, clean, partial, tell=options.progress.note)
+        # the same wherever the data lie
+        told = {frame_id: reason.replace(f"{data_root}/", "") for frame_id, reason in left_out.items()}
+        write_json(partial / LEFT_OUT, told)
 
     request = {
         "folders": [folder.model_dump(mode="json") for folder in folders],
         "split": split.model_dump(mode="json"),
     }
-    build(out, "prepare-poor", request, {"clean": clean, **inputs}, work, options)
+    build(out, "prepare-real", request, {"clean": clean, **inputs}, work, options)
     return out
 
 

@@ -77,6 +77,13 @@ def test_unknown_defects_are_refused(clean: Path) -> None:
         degrade_square(np.zeros((64, 64, 3), np.uint8), facts, "usable", ["dirt"], 0)  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("draw", [-1, 8])
+def test_draws_that_a_digest_does_not_hold_are_refused(clean: Path, draw: int) -> None:
+    facts = next(iter(read_fundus_facts(clean).values()))
+    with pytest.raises(ConfigError, match=rf"draw must be from 0 to 7, got {draw}"):
+        degrade_square(np.zeros((64, 64, 3), np.uint8), facts, "usable", DEFECTS, 0, draw)
+
+
 def test_other_directories_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=rf"{tmp_path.name}"):
         prepare_degraded(tmp_path, DEFECTS, 0, tmp_path / "b")

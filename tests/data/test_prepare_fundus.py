@@ -11,11 +11,11 @@ from biostyle.data.prepare_fundus import (
     FundusFolder,
     FundusSettings,
     collect_fundus,
-    collect_poor,
+    collect_real,
     prepare_fundus,
-    prepare_poor,
+    prepare_real,
 )
-from biostyle.data.prepared import load_prepared
+from biostyle.data.prepared import PreparedDomain, load_prepared
 from biostyle.data.sources.simulated_fundus import simulate_fundus, simulate_retina
 from biostyle.errors import ImageError, PairingError, SplitError
 from biostyle.types import NOT_ANNOTATED
@@ -89,42 +89,67 @@ def test_only_good_photographs_are_taken(tmp_path: Path) -> None:
     ]
 
 
+def prepare_both(root: Path, *more: FundusFolder) -> tuple[PreparedDomain, PreparedDomain, dict[str, str]]:
+    """Prepare the good photographs of EyePACS, and the real ones of EyePACS and of other folders."""
+    told: list[str] = []
+    prepare_fundus(root, EYEPACS, SPLIT, root / "clean")
+    left_out = prepare_real(
+        root, EYEPACS, [*EYEPACS.folders, *more], SPLIT, root / "clean", root / "real", tell=told.append
+    )
+    assert told == [f"left out: {reason}" for reason in left_out.values()]
+    return load_prepared(root / "clean"), load_prepared(root / "real"), left_out
+
+
+BOTH_EYES = {f"{n}_{eye}": quality for n in range(12) for eye, quality in (("left", 0), ("right", 1 + n % 2))}
+
+
 def test_real_photographs_are_those_that_nobody_calls_good(tmp_path: Path) -> None:
-    ratings = {
-        f"{n}_{eye}": quality for n in range(12) for eye, quality in (("left", 0), ("right", 1 + n % 2))
-    }
-    write_eyepacs(tmp_path, ratings)
-    (tmp_path / "camera").mkdir()
-    shutil.copy(tmp_path / "eyepacs" / "3_left.png", tmp_path / "camera" / "x.png")
-    shutil.copy(tmp_path / "eyepacs" / "4_right.png", tmp_path / "camera" / "y.png")
-    folders = [*EYEPACS.folders, FundusFolder(reader="folder", folder="camera")]
-    prepare_fundus(tmp_path, EYEPACS, SPLIT, tmp_path / "clean")
-    prepare_poor(tmp_path, folders, SPLIT, tmp_path / "clean", tmp_path / "real")
-    good, poor = load_prepared(tmp_path / "clean"), load_prepared(tmp_path / "real")
+    write_eyepacs(tmp_path, BOTH_EYES)
+    good, real, left_out = prepare_both(tmp_path)
     facts = read_fundus_facts(tmp_path / "real")
-    assert poor.title == "Real photographs"
-    assert {known.quality for known in facts.values()} == {"usable", "reject", None}
-    # folder_x is a good photograph under another name, and left out; folder_y is a poor one under another name
-    assert [row.frame_id for row in poor.rows][-2:] == ["eyepacs_11_right", "folder_y"]
-    assert len(poor.rows) == 13
-    assert poor.read_image(poor.rows[0]).shape == (64, 64, 3)
+    assert (real.title, len(real.rows), left_out) == ("Real photographs", 12, {})
+    assert {known.quality for known in facts.values()} == {"usable", "reject"}
+    assert real.read_image(real.rows[0]).shape == (64, 64, 3)
     parts = {row.sequence: row.split for row in good.rows}
-    for row in poor.rows[:12]:  # both eyes of a patient stay in one part
+    for row in real.rows:  # both eyes of a patient stay in one part
         assert row.split == parts[row.sequence]
-    assert poor.rows[12].split == parts["eyepacs_4"]
 
 
-def test_what_is_among_the_good_photographs_is_not_poor(data: Path, tmp_path: Path) -> None:
-    few, more = SETTINGS.folders[:1], SETTINGS.folders
-    prepare_fundus(data, SETTINGS.model_copy(update={"folders": few}), SPLIT, tmp_path / "clean")
-    prepare_poor(data, more, SPLIT, tmp_path / "clean", tmp_path / "real")
-    assert {row.frame_id.split("_")[0] for row in load_prepared(tmp_path / "real").rows} == {"drive"}
+def test_equal_photographs_tell_who_a_patient_is(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, BOTH_EYES)
+    eyes = tmp_path / "eyepacs"
+    # 3 and 4 are one patient by their good photographs, 5 and 6 by their poor ones, and by y 7 and somebody else's camera
+    shutil.copy(eyes / "3_left.png", eyes / "4_left.png")
+    shutil.copy(eyes / "5_right.png", eyes / "6_right.png")
+    (tmp_path / "a-camera").mkdir()
+    shutil.copy(eyes / "7_right.png", tmp_path / "a-camera" / "y.png")
+    shutil.copy(eyes / "8_left.png", tmp_path / "a-camera" / "x.png")
+    good, real, left_out = prepare_both(tmp_path, FundusFolder(reader="folder", folder="a-camera"))
+    assert list(left_out) == ["a-camera_x"]
+    assert "is among the good ones" in left_out["a-camera_x"]
+    assert real.title == "Real photographs (1 left out)"
+    parts = {row.frame_id.rsplit("_", 1)[0]: row.split for row in good.rows}
+    found = {row.frame_id.rsplit("_", 1)[0]: row.split for row in real.rows}
+    assert found["eyepacs_3"] == found["eyepacs_4"] == parts["eyepacs_3"] == parts["eyepacs_4"]
+    assert found["a-camera"] == found["eyepacs_7"] == parts["eyepacs_7"]
+    together = parts["eyepacs_5"] if parts["eyepacs_5"] == parts["eyepacs_6"] else "unused"
+    assert found["eyepacs_5"] == found["eyepacs_6"] == together
+
+
+def test_where_no_real_photograph_is_left_the_folders_are_named(tmp_path: Path) -> None:
+    write_eyepacs(tmp_path, {f"{n}_left": 0 for n in range(4)})
+    (tmp_path / "camera").mkdir()
+    shutil.copy(tmp_path / "eyepacs" / "1_left.png", tmp_path / "camera" / "x.png")
+    with pytest.raises(
+        ImageError, match=r"got 1 that were all left out, .*among the good ones.*\(.*camera\)"
+    ):
+        prepare_both(tmp_path, FundusFolder(reader="folder", folder="camera"))
 
 
 def test_where_all_are_good_there_is_no_real_domain(tmp_path: Path) -> None:
     write_eyepacs(tmp_path, {f"{n}_left": 0 for n in range(4)})
     with pytest.raises(ImageError, match=r"real photographs must hold poor ones, got 4 that are called good"):
-        collect_poor(tmp_path, EYEPACS.folders)
+        collect_real(tmp_path, EYEPACS.folders)
 
 
 def test_what_nobody_rated_is_not_taken_from_eyepacs(tmp_path: Path) -> None:

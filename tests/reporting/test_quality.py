@@ -116,11 +116,36 @@ def test_quality_alone_is_enough() -> None:
     ]
 
 
+def test_how_sure_a_fall_of_kappa_is() -> None:
+    def said(*ci95: float | None) -> list[str]:
+        grading = {
+            "mean_grade_shift": {"falls": False, "value": 0.0},
+            "kappa_difference": {"value": -0.1, "ci95": list(ci95)},
+        }
+        return warnings({"grading": grading, "vessels": None, "clean": None})
+
+    interval = "95\N{NO-BREAK SPACE}% interval of the change"
+    assert said(-0.2, -0.05) == [
+        f"Kappa of the grades falls by 0.100 ({interval} \N{MINUS SIGN}0.200 to \N{MINUS SIGN}0.050)."
+    ]
+    assert said(-0.2, 0.05) == [
+        f"Kappa of the grades falls by 0.100 ({interval} \N{MINUS SIGN}0.200 to +0.050, too wide to be sure)."
+    ]
+    assert said(None, None) == ["Kappa of the grades falls by 0.100."]
+
+
+def test_the_classifier_is_compared_with_what_is_known_of_the_quality() -> None:
+    rated = replace(DOMAIN, before=judged(2.0, true_quality=[1, None] * (N // 2)))
+    report = replace(REPORT, domains=[rated])
+    assert summarise_quality(report)["domains"]["mixed"]["agreement"]["value"] == 1
+    assert summarise_quality(REPORT)["domains"]["mixed"]["agreement"] is None
+
+
 @pytest.mark.parametrize(
     ("spoiled", "said"),
     [
         ({"grade": 0}, "The apparent grade falls by 1.75 on average: lesions are being hidden."),
-        ({"grade": [4, 3, 2, 1] * 3}, r"Kappa of the grades falls by"),
+        ({"grade": [4, 3, 2, 1] * 3}, "Kappa of the grades falls by 1."),
         ({"fp": 6.0}, "The F-score of the vessels falls by"),
     ],
 )

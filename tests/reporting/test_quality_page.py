@@ -51,6 +51,13 @@ def test_grades_that_were_not_learned_are_named(tmp_path: Path) -> None:
         assert "No training photograph has grade 1, 3, so it is given only as a mean of others." in text
 
 
+def test_what_the_classifier_thinks_of_rated_photographs_is_said(tmp_path: Path) -> None:
+    rated = replace(DOMAIN, before=judged(2.0, true_quality=1))
+    page = write_quality_report(replace(REPORT, domains=[rated]), tmp_path)
+    for text in (page.read_text("utf-8"), (tmp_path / "report.md").read_text("utf-8")):
+        assert "The quality of 12 is known; as they are, the classifier agrees in 50" in text
+
+
 def test_where_all_are_good_there_is_nothing_to_gain() -> None:
     good = judged(quality=0)
     domain = replace(DOMAIN, before=good, candidates={"agnostic": good})

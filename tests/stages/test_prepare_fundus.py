@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from biostyle.data.prepared import load_prepared
 from biostyle.data.sources.simulated_fundus import simulate_retina
 from biostyle.errors import ArtifactMismatchError, ImageError
 from biostyle.progress import SilentProgress
-from biostyle.stages.prepare_fundus import LEFT_OUT, degrade_fundus, prepare_fundus, prepare_poor
+from biostyle.stages.prepare_fundus import LEFT_OUT, degrade_fundus, prepare_fundus, prepare_real
 from tests.fundus import SETTINGS, SPLIT, FundusRun
 
 
@@ -65,14 +66,24 @@ def test_a_real_photograph_without_fundus_is_left_out_and_named(
     noise = np.random.default_rng(0).integers(0, 6, (80, 100, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "camera" / "7.png")
     folders, notes = [FundusFolder(reader="folder", folder="camera")], Notes()
-    out = prepare_poor(
-        tmp_path, fundus_run.clean, tmp_path / "real", folders, SPLIT, options=BuildOptions(progress=notes)
+    shutil.copytree(fundus_run.data, tmp_path, dirs_exist_ok=True)
+    out = prepare_real(
+        tmp_path,
+        fundus_run.clean,
+        tmp_path / "real",
+        SETTINGS,
+        folders,
+        SPLIT,
+        options=BuildOptions(progress=notes),
     )
     assert len(load_prepared(out).rows) == 6
     problems = json.loads((out / LEFT_OUT).read_text())
-    assert list(problems) == ["folder_6", "folder_7"]
-    assert notes.texts == [f"left out: {problem}" for problem in problems.values()]
-    assert "7.png" in problems["folder_7"]
+    assert list(problems) == ["camera_6", "camera_7"]
+    assert [text.replace(f"{tmp_path}/", "") for text in notes.texts] == [
+        f"left out: {problem}" for problem in problems.values()
+    ]
+    assert "(camera/7.png)" in problems["camera_7"]
+    assert str(tmp_path) not in problems["camera_6"]
 
 
 def test_what_a_dry_run_would_fetch_is_not_looked_for(tmp_path: Path) -> None:

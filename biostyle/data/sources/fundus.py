@@ -44,7 +44,7 @@ class FundusPhotograph:
     Attributes
     ----------
     frame_id : str
-        Reader and name, such as ``"eyepacs_10_left"``; unique within a collection.
+        Reader (or folder) and name, such as ``"eyepacs_10_left"``; unique within a collection.
     group : str
         The patient, such as ``"eyepacs_10"``; both eyes have the same.
     image : Path
@@ -284,9 +284,10 @@ def _fives(folder: Path, tables: list[Path], partial: bool) -> list[FundusPhotog
 
 
 def _folder(folder: Path, tables: list[Path], partial: bool) -> list[FundusPhotograph]:
-    """Anybody's photographs."""
+    """Anybody's photographs; the folder's name tells those of two cameras apart."""
+    camera = folder.resolve().name
     return [
-        FundusPhotograph(f"folder_{name}", f"folder_{name}", image)
+        FundusPhotograph(f"{camera}_{name}", f"{camera}_{name}", image)
         for name, image in _by_name(_files(folder)).items()
     ]
 
@@ -363,7 +364,7 @@ def _match_table(images: dict[str, Path], known: dict, table: Path, partial: boo
         shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
         raise PairingError(
             f"every photograph in the table must be there, got {len(missing)} missing: {shown} ({table}). "
-            "Add them, or set partial = true beside this folder in [fundus] folders."
+            "Add them, or set partial = true beside this folder in the configuration."
         )
 
 

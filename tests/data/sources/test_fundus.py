@@ -96,7 +96,7 @@ LAYOUTS = {
     ),
     "folder": (
         ["b.png", ".hidden.png", "__MACOSX/c.png", "notes.txt"],
-        [("folder_b", "folder_b", None, None)],
+        [("camera_b", "camera_b", None, None)],
     ),
 }
 
@@ -104,7 +104,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("reader", LAYOUTS)
 def test_layouts(reader: FundusReader, tmp_path: Path) -> None:
     names, expected = LAYOUTS[reader]
-    rows = list_fundus(touch(tmp_path, *names), reader)
+    rows = list_fundus(touch(tmp_path / "camera", *names), reader)
     assert [(row.frame_id, row.group, row.mask and row.mask.name, row.eye) for row in rows] == expected
     assert not any("mask" in row.image.name or "manual" in str(row.image.parent.name) for row in rows)
 
