@@ -196,7 +196,7 @@ def test_real_photographs_are_one_more_domain(
     domain = json.loads((out / "report" / "summary.json").read_text())["domains"]["real"]
     assert list(domain["candidates"])[-2:] == ["agnostic", "specific"]
     assert domain["agreement"] is None
-    assert (domain["n"], domain["title"]) == (2, "Real photographs")
+    assert (domain["n"], domain["title"]) == (4, "Real photographs")
     best = domain["candidates"]["specific"]
     assert best["likeness"] is None
     assert "f_clean" not in best["vessels"]
