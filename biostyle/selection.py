@@ -51,7 +51,7 @@ AT_HOME = 0.01
 SCORING: dict[str, Any] = {
     "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
     "margin": MARGIN,
-    "concord": "median kappa",
+    "concord": "median kappa, background left out",
 }
 RULE: dict[str, Any] = {
     **SCORING,

@@ -443,8 +443,8 @@ def test_the_unchanged_frames_may_be_alone() -> None:
 def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
-        "concord": "median kappa", "least_concord": CONCORD, "kept": KEPT, "learned_margin": LEARNED_MARGIN,
-        "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
+        "concord": "median kappa, background left out", "least_concord": CONCORD, "kept": KEPT,
+        "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from biostyle.errors import ConfigError
 from biostyle.matching.chain import Step
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import SCORING, Evidence, best_candidate, concord, judge
+from biostyle.selection import SCORING, Evidence, LabelFreeScore, best_candidate, concord, judge
 from biostyle.types import NDArray
 
 CONCORD = "concord.json"
@@ -145,7 +146,8 @@ def match(
             }.items()
         ]
         pd.DataFrame(table).to_csv(partial / "chains.csv", index=False, lineterminator="\n")
-        write_json(partial / CONCORD, {"concord": concord([evidence[chain] for chain in ranking])})
+        seen = [evidence[chain] for chain in ranking if not _sees_background(chain, best, scores)]
+        write_json(partial / CONCORD, {"concord": concord(seen)})
         described: dict[str, Any] = {
             "preprocessing": base.scaled(best.scale).model_dump(mode="json"),
             "training_data": {
@@ -176,6 +178,12 @@ def read_concord(candidate: Path) -> float:
     """
     path = candidate / CONCORD
     return json.loads(path.read_text())["concord"] if path.is_file() else 1.0
+
+
+def _sees_background(chain: GridChain, best: GridChain, scores: Mapping[GridChain, LabelFreeScore]) -> bool:
+    """Whether a chain turns what the best one sees inside out: the other polarity, and most of the pixels."""
+    most, few = (scores[one].foreground_fraction for one in (chain, best))
+    return chain.inverted != best.inverted and few < 0.5 < most
 
 
 def _fits(chain: GridChain, base: Preprocessing, rows: list[PreparedFrame], settings: GridSettings) -> bool:

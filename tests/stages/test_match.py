@@ -26,7 +26,7 @@ from biostyle.io.frames import write_frame
 from biostyle.io.labels import labels_to_mask, read_labels
 from biostyle.matching.chain import MatchingChain
 from biostyle.matching.colour import Reinhard
-from biostyle.matching.grid import GridSettings
+from biostyle.matching.grid import GridChain, GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.models.single_object import SingleObject
 from biostyle.selection import MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
@@ -149,7 +149,25 @@ def test_the_concord_of_the_best_chains_is_kept(
     assert ranked[0] == sorted(ranked[0], reverse=True)
     assert read_concord(out) == found["concord"]
     assert read_concord(tmp_path) == 1  # what no search made is in concord with itself
-    assert ranked[0] == pytest.approx(list(pd.read_csv(out / "chains.csv")["label_free"]))
+    table = pd.read_csv(out / "chains.csv")
+    assert ranked[0] == pytest.approx(list(table["label_free"]))
+
+
+@pytest.mark.parametrize(
+    ("inverted", "fraction", "best_fraction", "expected"),
+    [
+        (True, 0.6, 0.05, True),
+        (False, 0.6, 0.05, False),  # the same polarity: it disagrees
+        (True, 0.4, 0.05, False),  # not the background
+        (True, 0.7, 0.6, False),  # the best one itself calls most of the pixels foreground
+    ],
+)
+def test_who_sees_the_background_is_not_asked(
+    inverted: bool, fraction: float, best_fraction: float, expected: bool
+) -> None:
+    best, chain = GridChain(2.8, False, "contrast"), GridChain(1.4, inverted, "contrast")
+    scores = {best: LabelFreeScore(0.95, 0.95, best_fraction), chain: LabelFreeScore(0.9, 0.9, fraction)}
+    assert stage._sees_background(chain, best, scores) == expected
 
 
 def test_of_chains_that_cannot_be_told_apart_the_one_that_changes_least_is_kept(
