@@ -95,7 +95,7 @@ def train_quality_classifier(
 
     return _train(
         "train-quality-classifier", clean, out, settings, preprocessing, len(QUALITIES), label, evaluate,
-        seed=seed, device=device, weights=weights, options=options,
+        seed=seed, device=device, weights=weights, calibrate=True, options=options,
     )  # fmt: skip
 
 
@@ -142,6 +142,8 @@ def train_grader(
     -----
     Photographs that were degraded and are still good or usable are trained on as well, each also enhanced: the grade must
     not depend on what a camera does to a photograph, nor on how sharp and how evenly lit it is. They are not scored.
+
+    The grader is not calibrated: a temperature that suits a grader who is often wrong makes all expected grades alike.
     """
 
     def label(domain: PreparedDomain, rows: list[PreparedFrame], part: Part) -> _Labelled:
@@ -169,7 +171,7 @@ def train_grader(
 
     return _train(
         "train-grader", clean, out, settings, preprocessing, N_GRADES, label, evaluate,
-        seed=seed, device=device, weights=weights, options=options,
+        seed=seed, device=device, weights=weights, calibrate=False, options=options,
     )  # fmt: skip
 
 
@@ -186,9 +188,10 @@ def _train(
     seed: int,
     device: str,
     weights: Path | None,
+    calibrate: bool,
     options: BuildOptions,
 ) -> Path:
-    """Train on the training part, calibrate on the validation part, and evaluate on the test part."""
+    """Train on the training part, calibrate on the validation part if wanted, and evaluate on the test part."""
 
     def work(partial: Path) -> None:
         domain = load_prepared(clean)
@@ -207,9 +210,10 @@ def _train(
         )
         truth = test.labels.numpy()
         uncalibrated, _ = classify(classifier, test.images)
-        classifier.temperature.mul_(
-            fit_temperature(classify(classifier, validation.images)[0], validation.labels.numpy())
-        )
+        if calibrate:
+            classifier.temperature.mul_(
+                fit_temperature(classify(classifier, validation.images)[0], validation.labels.numpy())
+            )
         probs = [probabilities(scores) for scores in (uncalibrated, classify(classifier, test.images)[0])]
         errors = [expected_calibration_error(each, truth) for each in probs]
         evaluation = evaluate(truth, probs[-1], test.patients)
@@ -232,7 +236,7 @@ def _train(
         "training": settings.request(),
         "preprocessing": preprocessing.model_dump(mode="json"),
         "seed": seed,
-    }
+    } | ({} if calibrate else {"calibrated": False})
     inputs = {"clean": clean} | ({} if weights is None else {"weights": weights})
     build(out, stage, request, inputs, work, options)
     return out
