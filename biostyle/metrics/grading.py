@@ -140,7 +140,7 @@ def kappa_change(
 
     Examples
     --------
-    >>> kappa_change([0, 4, 2], [4, 0, 2], [0, 4, 2], ["a", "b", "c"])["value"]
+    >>> round(kappa_change([0, 4, 2], [4, 0, 2], [0, 4, 2], ["a", "b", "c"])["value"], 6)
     2.0
     """
     rows = np.stack([np.asarray(grades, dtype=np.int64) for grades in (truth, before, after)], axis=1)

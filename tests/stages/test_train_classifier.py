@@ -64,7 +64,9 @@ def test_grades_are_evaluated_where_they_are_known(fundus_run: FundusRun) -> Non
     result = evaluation(fundus_run.grader)
     graded = [row for row in load_prepared(fundus_run.clean).frames("test") if "IDRiD" in row.frame_id]
     assert sum(map(sum, result["confusion"])) == result["kappa"]["n"] == len(graded)
-    assert load_model(fundus_run.grader)[1]["arguments"]["n_classes"] == 5
+    network, card = load_model(fundus_run.grader)
+    assert card["arguments"]["n_classes"] == 5
+    assert float(network.temperature) == 1  # a temperature would make expected grades alike
 
 
 def test_a_resumed_run_is_the_straight_one(fundus_run: FundusRun, tmp_path: Path) -> None:
