@@ -7,8 +7,8 @@ few groups that a part would be empty.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -133,6 +133,53 @@ def _part_at(position: float, settings: GroupSplitSettings) -> Part:
     if position < settings.test_fraction:
         return "test"
     return "validation" if position < settings.test_fraction + settings.validation_fraction else "train"
+
+
+def agreed_parts(found: Mapping[str, set[Part]]) -> dict[str, Part]:
+    """Decide on groups that have a part elsewhere already, for :func:`divide_groups`.
+
+    Parameters
+    ----------
+    found : mapping of str to set of {"train", "validation", "test", "unused"}
+        The parts in which there is something of each group.
+
+    Returns
+    -------
+    dict of str to {"train", "validation", "test", "unused"}
+        That part, or ``"unused"`` where there are several; groups that are nowhere else are left out.
+
+    Examples
+    --------
+    >>> agreed_parts({"a": {"test"}, "b": {"test", "train"}, "c": set()})
+    {'a': 'test', 'b': 'unused'}
+    """
+    return {
+        group: next(iter(parts)) if len(parts) == 1 else "unused" for group, parts in found.items() if parts
+    }
+
+
+def equal_positions(digests: Iterable[Hashable]) -> list[list[int]]:
+    """Find images that are identical, for :func:`merge_groups`.
+
+    Parameters
+    ----------
+    digests : iterable of hashable
+        What tells each image from others.
+
+    Returns
+    -------
+    list of list of int
+        Positions of images that are identical, one list for each set of duplicates.
+
+    Examples
+    --------
+    >>> equal_positions(["x", "y", "x"])
+    [[0, 2]]
+    """
+    positions: dict[Hashable, list[int]] = defaultdict(list)
+    for position, digest in enumerate(digests):
+        positions[digest].append(position)
+    return [found for found in positions.values() if len(found) > 1]
 
 
 def merge_groups(groups: Sequence[str], same: Iterable[Sequence[int]]) -> list[str]:

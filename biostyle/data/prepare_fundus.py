@@ -15,7 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from biostyle.data.field_of_view import FieldOfView, find_field_of_view
 from biostyle.data.fundus_facts import FundusFacts, write_fundus_tables, write_square
-from biostyle.data.group_split import GroupSplitSettings, check_parts, divide_groups, merge_groups
+from biostyle.data.group_split import (
+    GroupSplitSettings,
+    agreed_parts,
+    check_parts,
+    divide_groups,
+    equal_positions,
+    merge_groups,
+)
 from biostyle.data.prepared import load_prepared
 from biostyle.data.retina_square import crop_mask, crop_photograph
 from biostyle.data.sources.fundus import FundusPhotograph, FundusReader, list_fundus
@@ -66,11 +73,12 @@ class FundusSettings(BaseModel):
 
 
 class _Cropped(NamedTuple):
-    """A square, uint8 of shape (S, S, 3), its vessel mask if there is one, and where it comes from."""
+    """A square, uint8 of shape (S, S, 3), its vessel mask if there is one, where it comes from, and its digest."""
 
     square: NDArray
     mask: NDArray | None
     fov: FieldOfView
+    digest: bytes
 
 
 class _Entry(NamedTuple):
@@ -255,8 +263,8 @@ def prepare_real(
         except ImageError as error:
             left_out[photograph.frame_id] = str(error)
         else:
-            seen.append((photograph.group, _digest(cropped.square)))
-            if seen[-1][1] in taken:
+            seen.append((photograph.group, cropped.digest))
+            if cropped.digest in taken:
                 left_out[photograph.frame_id] = f"photograph is among the good ones ({photograph.image})."
             else:
                 entries.append(_write(out, photograph, cropped))
@@ -273,13 +281,9 @@ def prepare_real(
     known: dict[str, set[Part]] = defaultdict(set)
     for group, (_, row) in zip(merged, good, strict=False):
         known[group].add(row.split)
-    # who is in two parts, because real photographs show two good patients to be one, is in none
-    decided: dict[str, Part] = {
-        group: found.pop() if len(found) == 1 else "unused" for group, found in known.items()
-    }
     group_of = {patient: group for (patient, _), group in zip(seen, merged, strict=True)}
     groups = [group_of[entry.photograph.group] for entry in entries]
-    parts = divide_groups(groups, split, decided)
+    parts = divide_groups(groups, split, agreed_parts(known))
     check_parts([parts[group] for group in groups], split, title.lower())
     _write_tables(out, entries, groups, parts, title)
     return left_out
@@ -310,13 +314,14 @@ def _crop(photograph: FundusPhotograph, size_px: int) -> _Cropped:
     mask = None
     if photograph.mask is not None:
         mask = crop_mask(read_binary_mask(photograph.mask, image.shape[:2]), fov, size_px)
-    return _Cropped(crop_photograph(image, fov, size_px), mask, fov)
+    square = crop_photograph(image, fov, size_px)
+    return _Cropped(square, mask, fov, _digest(square))
 
 
 def _write(out: Path, photograph: FundusPhotograph, cropped: _Cropped) -> _Entry:
     """Write a cropped photograph, and keep what the tables need of it."""
     row = write_square(out, photograph.frame_id, cropped.square, cropped.mask)
-    return _Entry(photograph, row, cropped.fov, _digest(cropped.square))
+    return _Entry(photograph, row, cropped.fov, cropped.digest)
 
 
 def _write_tables(
@@ -341,8 +346,4 @@ def _digest(square: NDArray) -> bytes:
 
 def _merged(seen: Sequence[tuple[str, bytes]]) -> list[str]:
     """Put patients that share a photograph, whatever its name, into one group."""
-    positions: dict[bytes, list[int]] = defaultdict(list)
-    for position, (_, digest) in enumerate(seen):
-        positions[digest].append(position)
-    same = [found for found in positions.values() if len(found) > 1]
-    return merge_groups([patient for patient, _ in seen], same)
+    return merge_groups([patient for patient, _ in seen], equal_positions(digest for _, digest in seen))

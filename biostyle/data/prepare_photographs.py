@@ -20,7 +20,14 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from biostyle.data.group_split import GroupSplitSettings, check_parts, divide_groups, merge_groups
+from biostyle.data.group_split import (
+    GroupSplitSettings,
+    agreed_parts,
+    check_parts,
+    divide_groups,
+    equal_positions,
+    merge_groups,
+)
 from biostyle.data.prepare import write_tables
 from biostyle.data.prepared import PreparedDomain, PreparedFrame
 from biostyle.data.sources.dermoscopy import Photograph, PhotographReader, list_photographs
@@ -161,10 +168,7 @@ def prepare_photographs(
     for frame in beside.rows if beside else ():
         elsewhere[sha256(frame.image)].append(frame)
 
-    positions: dict[str, list[int]] = defaultdict(list)
-    for position, digest in enumerate(digests):
-        positions[digest].append(position)
-    same = [found for found in positions.values() if len(found) > 1]
+    same = equal_positions(digests)
     groups = merge_groups([photograph.group for photograph in photographs], same)
     parts = _assign_parts(groups, digests, elsewhere, split)
     check_parts([parts[group] for group in groups], split, settings.title)
@@ -255,10 +259,7 @@ def _assign_parts(
     for group, digest in zip(groups, digests, strict=True):
         if digest in elsewhere:
             decided[group] |= {frame.split for frame in elsewhere[digest]}
-    known: dict[str, Part] = {
-        group: there.pop() if len(there) == 1 else "unused" for group, there in decided.items() if there
-    }
-    return divide_groups(groups, split, known)
+    return divide_groups(groups, split, agreed_parts(decided))
 
 
 def _summarise(rows: list[_Row], title: str) -> dict[str, object]:

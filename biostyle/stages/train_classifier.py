@@ -209,14 +209,15 @@ def _train(
             on_progress=options.progress.update,
         )
         truth = test.labels.numpy()
-        uncalibrated, _ = classify(classifier, test.images)
+        scores = [classify(classifier, test.images)[0]]
         if calibrate:
             classifier.temperature.mul_(
                 fit_temperature(classify(classifier, validation.images)[0], validation.labels.numpy())
             )
-        probs = [probabilities(scores) for scores in (uncalibrated, classify(classifier, test.images)[0])]
-        errors = [expected_calibration_error(each, truth) for each in probs]
-        evaluation = evaluate(truth, probs[-1], test.patients)
+            scores.append(classify(classifier, test.images)[0])
+        probs = probabilities(scores[-1])
+        errors = [expected_calibration_error(probabilities(each), truth) for each in (scores[0], scores[-1])]
+        evaluation = evaluate(truth, probs, test.patients)
         if missing := sorted(set(range(n_classes)) - set(train.labels.tolist())):
             evaluation["not_learned"] = missing
         named = zip(("calibration_error_before", "calibration_error"), errors, strict=True)
