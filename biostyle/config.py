@@ -28,7 +28,9 @@ from biostyle.training.retraining import RetrainSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import check_domain, explain
 
-CandidateName: TypeAlias = Literal["matching", "cyclegan", "augmented", "cyclegan_sa", "retrain"]
+CandidateName: TypeAlias = Literal[
+    "matching", "cyclegan", "augmented", "cyclegan_sa", "retrain", "retrain_rare"
+]
 Config = TypeVar("Config", bound=BaseModel)
 LARGEST_SEED = 2**63 - 1  # what TOML, JSON readers and every random generator can hold
 
@@ -95,14 +97,17 @@ class RaceSettings(BaseModel):
     cyclegan_sa : InTheLoopSettings
         The CycleGAN behind the best chain, with S_A in the loop.
     retrain : RetrainSettings
-        S_B trained behind the best chain; also S_B trained on A in the look of B (``augmented``).
+        S_B trained behind the best chain, without and with the benefit of the doubt for the rarer class (``retrain_rare``);
+        also S_B trained on A in the look of B (``augmented``).
     """
 
     model_config = ConfigDict(extra="forbid")
 
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: str = "auto"
-    candidates: tuple[CandidateName, ...] = ("matching", "cyclegan", "cyclegan_sa", "retrain")
+    candidates: tuple[CandidateName, ...] = (
+        "matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare",
+    )  # fmt: skip
     preprocessing: Preprocessing = Preprocessing()
     segmenter: SegmenterSettings = SegmenterSettings()
     matching: GridSettings = GridSettings()

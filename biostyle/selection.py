@@ -5,7 +5,7 @@ In: segmenters and unlabelled images. Out: label-free scores, and the choice amo
 A segmenter that meets images it understands is sure of itself and gives the same answer when the image is turned. Both
 can be measured without annotations. A full mask is perfect in both and an empty one in the second, so these are ruled
 out first. What was *trained* on B is sure of itself whatever it learned, so a learned candidate must also see the objects
-that the frozen segmenter sees behind the best deterministic chain.
+that the frozen segmenter sees behind the best deterministic chain, and draw them where the image has edges.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from torch import nn
 from biostyle.adaptation import foreground, foreground_when_turned
 from biostyle.data.preprocessing import Preprocessing, resize
 from biostyle.devices import autocast
+from biostyle.metrics.agreement import dice, kappa
+from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX, edge_support
 from biostyle.models.single_object import SingleObject
 from biostyle.types import NDArray
 
@@ -63,6 +65,7 @@ RULE: dict[str, Any] = {
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
     "at_home": AT_HOME,
+    "edges_px": [SIGMA_PX, NEAR_PX],
 }
 
 
@@ -115,11 +118,14 @@ class Evidence:
         Its foreground in each frame, bool, on the frame's own grid.
     learned : bool
         Whether some part of it was trained on B.
+    edge_support : float
+        How much steeper the frames are along the contours of its masks than around them, as a mean; 0 where nobody looked.
     """
 
     score: LabelFreeScore
     masks: tuple[torch.Tensor, ...]
     learned: bool = False
+    edge_support: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ def judge(
     *,
     learned: bool = False,
     single_object: SingleObject | None = None,
+    edges_at: Preprocessing | None = None,
 ) -> Evidence:
     """Look at a segmenter's masks of some frames, without truth.
 
@@ -171,11 +178,14 @@ def judge(
         Whether some part of the segmenter was trained on B.
     single_object : SingleObject or None
         Finds the main object, where each image shows one.
+    edges_at : Preprocessing or None
+        How frames are shown to look for edges along the contours, the same for all that are to be compared; None does not
+        look.
 
     Returns
     -------
     Evidence
-        Score and masks.
+        Score, masks and, where it is wanted, the support by edges.
 
     Notes
     -----
@@ -184,7 +194,7 @@ def judge(
     (foreground outside [0.005, 0.75]) counts 0 in both. Where each image shows one object, a third part of the score is the
     share of m that is in its main object.
     """
-    confidences, agreements, fractions, shares, masks = [], [], [], [], []
+    confidences, agreements, fractions, shares, masks, supports = [], [], [], [], [], []
     for image in images:
         batch = preprocessing.image_batch(image).to(device)
         with autocast(device):
@@ -193,17 +203,21 @@ def judge(
         mask = (probs > 0.5).float()
         fractions.append(float(mask.mean()))
         telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
-        confidences.append(_dice(probs, mask) if telling else 0.0)
-        agreements.append(_dice((turned > 0.5).float(), mask) if telling else 0.0)
+        confidences.append(dice(probs, mask) if telling else 0.0)
+        agreements.append(dice((turned > 0.5).float(), mask) if telling else 0.0)
         if single_object is not None:
             kept = single_object.keep(mask[:, 0] > 0).sum()
             shares.append(float(kept / mask.sum()) if telling else 0.0)
         height, width = image.shape[:2]
         masks.append((resize(probs, (height, width))[0, 0] > 0.5).cpu())
+        if edges_at is not None:
+            shown = edges_at.image_batch(image)[0]
+            drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0]
+            supports.append(edge_support(shown, drawn > 0.5))
     n = len(fractions)
     singleness = sum(shares) / n if single_object is not None else None
     score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
-    return Evidence(score, tuple(masks), learned)
+    return Evidence(score, tuple(masks), learned, sum(supports) / n if supports else 0.0)
 
 
 def best_candidate(scores: Mapping[Key, LabelFreeScore], n_frames: int = N_OF_MARGIN) -> Key:
@@ -252,17 +266,10 @@ def concord(ranking: Sequence[Evidence]) -> float:
     Notes
     -----
     Objects are there whatever the scale and tone they are looked at with; what a segmenter imagines in noise or in another
-    kind of image is not. Two masks that call the shares a and b of the pixels foreground agree by chance on
-    c = ab + (1 - a)(1 - b) of them; if they agree on the share o, kappa is (o - c) / (1 - c). A Dice coefficient would
-    praise two masks for being large, and a mean would let one chain that goes astray outvote four that do not.
-
-    References
-    ----------
-    .. [1] J. Cohen, "A Coefficient of Agreement for Nominal Scales", Educational and Psychological Measurement 20, 1960,
-       https://doi.org/10.1177/001316446002000104
+    kind of image is not. A mean would let one chain that goes astray outvote four that do not.
     """
     found = [
-        statistics.fmean(_kappa(mask, twin) for mask, twin in zip(one.masks, other.masks, strict=True))
+        statistics.fmean(kappa(mask, twin) for mask, twin in zip(one.masks, other.masks, strict=True))
         for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)
     ]
     return statistics.median(found) if found else 1.0
@@ -283,9 +290,9 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     Returns
     -------
     Choice
-        Among the candidates that were not learned, the first whose score cannot be told from the best; then the
-        learned one with the best score, if that is lower by ``LEARNED_MARGIN`` at most and it keeps the objects. The
-        unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, or the chains are not
+        Among the candidates that were not learned, the first whose score cannot be told from the best; then, of this one
+        and of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most and who keep the objects, the one
+        whose contours lie on the steepest edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, or the chains are not
         in concord, and where S_A is at home.
 
     Examples
@@ -298,6 +305,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     "don't adapt"
     """
     scores = {name: found.score for name, found in evidence.items()}
+    edges = {name: found.edge_support for name, found in evidence.items()}
     identity = scores[IDENTITY]
     simplest = best_candidate(
         {name: scores[name] for name, found in evidence.items() if not found.learned},
@@ -309,7 +317,12 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         if found.learned
     }
     measures = {
-        name: {**score.measures, **({"kept": kept[name]} if name in kept else {}), "label_free": score.value}
+        name: {
+            **score.measures,
+            "edge_support": edges[name],
+            **({"kept": kept[name]} if name in kept else {}),
+            "label_free": score.value,
+        }
         for name, score in scores.items()
     }
 
@@ -338,12 +351,12 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         for name, share in kept.items()
         if share >= KEPT and scores[name].value >= best.value - LEARNED_MARGIN
     ]
-    chosen = max(faithful, key=lambda name: scores[name].value, default=simplest)
+    chosen = max([simplest, *faithful], key=lambda name: edges[name])
     if chosen == IDENTITY:
         others = max((score.value for name, score in scores.items() if name != IDENTITY), default=0.0)
         return stay(
-            f"No candidate that keeps the objects beats the unchanged frames' label-free score "
-            f"({identity.value:.3f}; the others reach {others:.3f})."
+            f"No candidate that keeps the objects beats the unchanged frames' label-free score ({identity.value:.3f}; the "
+            f"others reach {others:.3f}) or, if it was learned, comes near it with contours on steeper edges."
         )
     winner = scores[chosen]
     goes = (
@@ -353,7 +366,12 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         f"The label-free score {goes} from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
         f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"
         + (f", in one object {winner.singleness:.3f}" if winner.singleness is not None else "")
-        + (f", agreement with {simplest} {kept[chosen]:.2f})." if chosen in kept else ").")
+        + (
+            f", agreement with {simplest} {kept[chosen]:.2f}; its contours lie on edges {edges[chosen]:.2f} times as steep as "
+            f"what is around them, those of {simplest} {edges[simplest]:.2f})."
+            if chosen in kept
+            else ")."
+        )
     )
     careful = best.value < sure or winner.value - identity.value < 2 * MARGIN
     return Choice(chosen, "adopt with care" if careful else "adopt", reason, measures)
@@ -372,20 +390,7 @@ def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     return large <= 2 * small
 
 
-def _kappa(mask: torch.Tensor, other: torch.Tensor) -> float:
-    """Cohen's kappa of two masks; 1 where both are empty or both are full."""
-    one, two = float(mask.float().mean()), float(other.float().mean())
-    observed, by_chance = float((mask == other).float().mean()), one * two + (1 - one) * (1 - two)
-    return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 1.0
-
-
 def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
     """Mean Dice coefficient over frames."""
-    found = [_dice(one.float(), other.float()) for one, other in zip(masks, others, strict=True)]
+    found = [dice(one.float(), other.float()) for one, other in zip(masks, others, strict=True)]
     return sum(found) / len(found)
-
-
-def _dice(probs: torch.Tensor, mask: torch.Tensor) -> float:
-    """Soft Dice coefficient; 1 where both are empty."""
-    total = float(probs.sum() + mask.sum())
-    return 2 * float((probs * mask).sum()) / total if total else 1.0

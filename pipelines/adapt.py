@@ -24,7 +24,7 @@ from biostyle.stages.score import score
 from biostyle.stages.select import chosen_candidate
 from biostyle.stages.train_segmenter import train_segmenter
 
-NEEDS_MASKS = ("augmented", "cyclegan_sa", "retrain")
+NEEDS_MASKS = ("augmented", "cyclegan_sa", "retrain", "retrain_rare")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,9 @@ def _possible(config: AdaptConfig, given: Given, segmenter: Path) -> tuple[Adapt
         if not card["differentiable"]:
             left_out |= dict.fromkeys(NEEDS_MASKS, "no gradient passes through the segmenter.")
         elif not card["trainable"]:
-            left_out |= dict.fromkeys(("augmented", "retrain"), "the segmenter has no weights to train.")
+            left_out |= dict.fromkeys(
+                ("augmented", "retrain", "retrain_rare"), "the segmenter has no weights to train."
+            )
     left_out = {name: left_out[name] for name in config.candidates if name in left_out}
     kept = tuple(name for name in config.candidates if name not in left_out)
     return config.model_copy(update={"candidates": kept}), left_out

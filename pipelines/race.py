@@ -67,6 +67,20 @@ def race(
     common: dict[str, Any] = {"device": config.device, "options": options}
     seeded: dict[str, Any] = {"seed": config.seed, **common}
     matching = out / "matching"
+
+    def retrained(to: Path, *, favour_rare: bool) -> Path:
+        return retrain(
+            prepared_a,
+            prepared_b,
+            segmenter,
+            matching,
+            to,
+            config.retrain,
+            renderer=_renderer(config, out / "cyclegan_sa", options),
+            favour_rare=favour_rare,
+            **seeded,
+        )
+
     makers: dict[str, Callable[[Path], Path]] = {
         "matching": lambda to: match(
             prepared_b, segmenter, to, config.matching, prepared_a=prepared_a, **common
@@ -80,16 +94,8 @@ def race(
         "cyclegan_sa": lambda to: train_stylizer_in_the_loop(
             prepared_a, prepared_b, segmenter, matching, to, config.cyclegan_sa, **seeded
         ),
-        "retrain": lambda to: retrain(
-            prepared_a,
-            prepared_b,
-            segmenter,
-            matching,
-            to,
-            config.retrain,
-            renderer=_renderer(config, out / "cyclegan_sa", options),
-            **seeded,
-        ),
+        "retrain": lambda to: retrained(to, favour_rare=False),
+        "retrain_rare": lambda to: retrained(to, favour_rare=True),
     }
     candidates: dict[str, Path] = {
         name: make(out / name) for name, make in makers.items() if name in config.candidates

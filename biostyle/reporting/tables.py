@@ -25,6 +25,7 @@ ROW_TITLES = {
     "cyclegan": "CycleGAN",
     "cyclegan_sa": "CycleGAN with S_A",
     "retrain": "Retrained S_B",
+    "retrain_rare": "Retrained S_B, rarer class favoured",
     "consensus": "Consensus",
     "augmented": "CycleGAN augmentation",
     "transfer_all": "Transfer learning, all of B's labels",

@@ -32,6 +32,7 @@ def retrain(
     *,
     start: Path | None = None,
     renderer: Path | None = None,
+    favour_rare: bool = False,
     supervised: bool = False,
     seed: int,
     device: str,
@@ -57,6 +58,9 @@ def retrain(
     renderer : Path or None
         Candidate directory whose generator ``gen_ab`` renders A's frames in B's look; they are trained on beside the
         frames as they are. None for these alone.
+    favour_rare : bool
+        Give the rarer of foreground and background the benefit of the doubt, in proportion to the discord of the teacher's
+        best chains; else, and where one object is kept of each mask, labels are what is more probable.
     supervised : bool
         Learn from the true masks of B's training frames instead, and from A only where there is a renderer: what
         adaptation without labels is compared with. The threshold that is best on B's validation frames, where there are
@@ -90,7 +94,7 @@ def retrain(
         model, card = load_model(start / SEGMENTER if start else segmenter)
         taught = load_adapted(teacher, segmenter)
         chain = load_model(teacher / CHAIN)[0] if teacher else nn.Identity()
-        doubt = 0.0 if supervised or teacher is None else doubt_about(teacher)
+        doubt = doubt_about(teacher) if favour_rare and teacher is not None else 0.0
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
@@ -149,7 +153,7 @@ def retrain(
             if (teacher / SINGLE_OBJECT).is_dir():
                 shutil.copytree(teacher / SINGLE_OBJECT, partial / SINGLE_OBJECT)
 
-    request = {"training": settings.request(), "seed": seed, "supervised": supervised}
+    request = {"training": settings.request(), "seed": seed, "favour_rare": favour_rare, "supervised": supervised}
     build(out, "retrain", request, inputs, work, options)
     return out
 

@@ -71,6 +71,11 @@ def select(
         keepers = [path / SINGLE_OBJECT for path in candidates.values() if (path / SINGLE_OBJECT).is_dir()]
         single_object: Any = load_model(keepers[0])[0] if keepers else None
 
+        left_out = {name: left_out_reason(path) for name, path in candidates.items() if not is_usable(path)}
+        usable = {name: path for name, path in candidates.items() if name not in left_out}
+        # Where the first candidate, a chain, brings B's objects to the size that S_A knows, edges are looked at.
+        edges_at = load_adapted(next(iter(usable.values()), None), segmenter).preprocessing
+
         def judged(prepared: Path, candidate: Path | None) -> Evidence:
             domain = load_prepared(prepared)
             rows = spread(domain.frames("train"), n_frames)
@@ -81,14 +86,11 @@ def select(
             images = (domain.read_image(row) for row in rows)
             return judge(
                 adapted.segmenter.to(where), images, adapted.preprocessing, where,
-                learned=learned, single_object=single_object,
+                learned=learned, single_object=single_object, edges_at=edges_at,
             )  # fmt: skip
 
-        left_out = {name: left_out_reason(path) for name, path in candidates.items() if not is_usable(path)}
         evidence = {IDENTITY: judged(prepared_b, None)}
-        evidence |= {
-            name: judged(prepared_b, path) for name, path in candidates.items() if name not in left_out
-        }
+        evidence |= {name: judged(prepared_b, path) for name, path in usable.items()}
         found_concord = min((read_concord(path) for path in candidates.values()), default=1.0)
         choice = choose(evidence, judged(prepared_a, None).score, found_concord)
         write_json(partial / "choice.json", {**vars(choice), "n_frames": n_frames, "left_out": left_out})
