@@ -200,20 +200,21 @@ def judge(
         with autocast(device):
             probs = foreground(segmenter, batch)
             turned = foreground_when_turned(segmenter, batch)
-        mask = (probs > 0.5).float()
-        fractions.append(float(mask.mean()))
+        mask = probs > 0.5
+        fractions.append(float(mask.float().mean()))
         telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
-        confidences.append(dice(probs, mask) if telling else 0.0)
-        agreements.append(dice((turned > 0.5).float(), mask) if telling else 0.0)
+        found = mask.cpu().numpy()
+        confidences.append(dice(probs.cpu().numpy(), found) if telling else 0.0)
+        agreements.append(dice((turned > 0.5).cpu().numpy(), found) if telling else 0.0)
         if single_object is not None:
-            kept = single_object.keep(mask[:, 0] > 0).sum()
+            kept = single_object.keep(mask[:, 0]).sum()
             shares.append(float(kept / mask.sum()) if telling else 0.0)
         height, width = image.shape[:2]
         masks.append((resize(probs, (height, width))[0, 0] > 0.5).cpu())
         if edges_at is not None:
             shown = edges_at.image_batch(image)[0]
             drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0]
-            supports.append(edge_support(shown, drawn > 0.5))
+            supports.append(edge_support(shown.numpy(), (drawn > 0.5).numpy()))
     n = len(fractions)
     singleness = sum(shares) / n if single_object is not None else None
     score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
@@ -269,7 +270,7 @@ def concord(ranking: Sequence[Evidence]) -> float:
     kind of image is not. A mean would let one chain that goes astray outvote four that do not.
     """
     found = [
-        statistics.fmean(kappa(mask, twin) for mask, twin in zip(one.masks, other.masks, strict=True))
+        statistics.fmean(kappa(mask.numpy(), twin.numpy()) for mask, twin in zip(one.masks, other.masks, strict=True))
         for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)
     ]
     return statistics.median(found) if found else 1.0
@@ -392,5 +393,5 @@ def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
 
 def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
     """Mean Dice coefficient over frames."""
-    found = [dice(one.float(), other.float()) for one, other in zip(masks, others, strict=True)]
+    found = [dice(one.numpy(), other.numpy()) for one, other in zip(masks, others, strict=True)]
     return sum(found) / len(found)

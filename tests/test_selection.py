@@ -9,7 +9,8 @@ from sklearn.metrics import cohen_kappa_score
 from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
-from biostyle.data.preprocessing import Preprocessing
+from biostyle.data.preprocessing import Preprocessing, resize
+from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX, edge_support
 from biostyle.models.single_object import SingleObject
 from biostyle.selection import (
     AT_HOME,
@@ -84,10 +85,15 @@ def found(
     fraction: float = 0.1,
     masks: tuple[torch.Tensor, ...] | None = None,
     learned: bool = False,
+    edges: float | None = None,
 ) -> Evidence:
-    """Evidence of a candidate that sees the same ten pixels as all others, unless told otherwise."""
+    """Evidence of a candidate that sees the same ten pixels as all others, unless told otherwise.
+
+    Contours of a learned one lie on edges as steep as it is sure, and on steeper ones than those of any other.
+    """
     score = LabelFreeScore(confidence, confidence if agreement is None else agreement, fraction)
-    return Evidence(score, spots(10) if masks is None else masks, learned)
+    edges = (1 + score.value if learned else 1.0) if edges is None else edges
+    return Evidence(score, spots(10) if masks is None else masks, learned, edges)
 
 
 def test_confidence_and_fraction_are_those_computed_by_hand() -> None:
@@ -279,7 +285,8 @@ def test_a_clear_winner_is_adopted_and_the_reason_holds_the_numbers() -> None:
     assert "rises from 0.600 to 0.950 with matching" in choice.reason
     assert "confidence 0.970, agreement under rotation 0.930" in choice.reason
     assert choice.candidates["matching"] == {
-        "confidence": 0.97, "agreement": 0.93, "foreground_fraction": 0.1, "label_free": pytest.approx(0.95)
+        "confidence": 0.97, "agreement": 0.93, "foreground_fraction": 0.1, "edge_support": 1.0,
+        "label_free": pytest.approx(0.95),
     }  # fmt: skip
 
 
@@ -404,15 +411,59 @@ def test_a_learned_candidate_may_not_score_lower_but_for_the_margin(difference: 
     assert choice.chosen == chosen
 
 
-def test_of_learned_candidates_the_best_faithful_one_is_chosen() -> None:
+@pytest.mark.parametrize("scores", [(0.97, 0.98), (0.98, 0.97)])
+def test_of_learned_candidates_the_faithful_one_with_the_steepest_contours_is_chosen(
+    scores: tuple[float, float],
+) -> None:
+    """However sure they are: both are sure enough."""
     evidence = {
         IDENTITY: found(0.6),
-        "matching": found(0.95),
-        "cyclegan": found(0.97, learned=True),
-        "cyclegan_sa": found(0.98, learned=True),
-        "retrain": found(0.99, masks=spots(10, 50), learned=True),
+        "matching": found(0.95, edges=1.5),
+        "cyclegan": found(scores[0], learned=True, edges=1.6),
+        "cyclegan_sa": found(scores[1], learned=True, edges=1.7),
+        "retrain": found(0.99, masks=spots(10, 50), learned=True, edges=1.8),
+        "retrain_rare": found(0.95 - 1.1 * LEARNED_MARGIN, learned=True, edges=1.8),
     }
-    assert choose(evidence, HOME).chosen == "cyclegan_sa"
+    choice = choose(evidence, HOME)
+    assert choice.chosen == "cyclegan_sa"
+    assert "edges 1.70 times as steep as what is around them, those of matching 1.50)." in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("edges", "chosen"), [(1.49, "matching"), (1.5, "matching"), (1.51, "retrain")]
+)
+def test_a_learned_candidate_must_have_its_contours_on_steeper_edges(edges: float, chosen: str) -> None:
+    """A mask that outgrew its objects is as sure of itself and keeps them all."""
+    evidence = {
+        IDENTITY: found(0.6),
+        "matching": found(0.95, edges=1.5),
+        "retrain": found(0.99, learned=True, edges=edges),
+    }
+    choice = choose(evidence, HOME)
+    assert choice.chosen == chosen
+    assert choice.candidates["retrain"]["edge_support"] == edges
+    assert ("times as steep" in choice.reason) == (chosen == "retrain")
+
+
+def test_edges_do_not_decide_between_chains_and_the_unchanged_frames() -> None:
+    """Among those that the frozen segmenter sees, its own score does."""
+    assert choose({IDENTITY: found(0.6, edges=2), "matching": found(0.96)}, HOME).chosen == "matching"
+
+
+def test_the_support_by_edges_is_a_mean_over_frames_as_they_are_to_be_shown() -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.random((24, 36), np.float32), np.zeros((31, 17), np.float32)]
+    images[1][8:20, 4:12] = 1
+    shown = AS_THEY_ARE.scaled(2.0)
+    sought = judge(GrayIsProbability(), images, AS_THEY_ARE, CPU, edges_at=shown)
+    expected = []
+    for image, mask in zip(images, sought.masks, strict=True):
+        batch = shown.image_batch(image)
+        drawn = resize(mask[None, None].float(), (batch.shape[2], batch.shape[3]))[0, 0] > 0.5
+        expected.append(edge_support(batch[0].numpy(), drawn.numpy()))
+    assert sought.edge_support == pytest.approx(np.mean(expected))
+    assert expected[1] > 1
+    assert look(GrayIsProbability(), *images).edge_support == 0  # nobody looked
 
 
 def test_a_learned_candidate_may_win_where_the_unchanged_frames_are_the_best_plain_ones() -> None:
@@ -425,6 +476,10 @@ def test_a_learned_candidate_may_win_where_the_unchanged_frames_are_the_best_pla
     choice = choose(evidence, HOME)
     assert stays(choice)
     assert "No candidate that keeps the objects" in choice.reason
+    evidence["retrain"] = found(0.97, learned=True, edges=0.9)
+    choice = choose(evidence, HOME)
+    assert stays(choice)
+    assert "comes near it with contours on steeper edges" in choice.reason
 
 
 def test_a_score_that_falls_is_not_said_to_rise() -> None:
@@ -445,6 +500,7 @@ def test_the_rule_is_part_of_every_request() -> None:
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
         "concord": "median kappa, background left out", "least_concord": CONCORD, "kept": KEPT,
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
+        "edges_px": [SIGMA_PX, NEAR_PX],
     }  # fmt: skip
 
 

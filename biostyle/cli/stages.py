@@ -243,6 +243,11 @@ def train_stylizer(
     type=DIRECTORY,
     help="Directory made by train-stylizer, which renders A in B's look to learn from too.",
 )
+@click.option(
+    "--favour-rare",
+    is_flag=True,
+    help="In doubt, call a pixel what is rarer, foreground or background: the candidate retrain_rare.",
+)
 @click.option("--supervised", is_flag=True, help="Learn from B's true masks instead: the ceiling.")
 @_out
 @_config
@@ -256,6 +261,7 @@ def retrain(
     segmenter: Path,
     teacher: Path,
     renderer: Path | None,
+    favour_rare: bool,
     supervised: bool,
     out: Path,
     config: str,
@@ -265,6 +271,8 @@ def retrain(
     resume: bool,
 ) -> None:
     """Train S_B, starting from S_A, for the prepared domain PREPARED_B, without its masks."""
+    if favour_rare and supervised:
+        raise click.UsageError("True masks leave no doubt. Give --favour-rare or --supervised, not both.")
     from biostyle.config import load_config
     from biostyle.stages.retrain import retrain as stage
 
@@ -279,6 +287,7 @@ def retrain(
             out,
             settings.retrain,
             renderer=renderer,
+            favour_rare=favour_rare,
             supervised=supervised,
             seed=settings.seed,
             device=device or settings.device,

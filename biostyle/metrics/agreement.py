@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from biostyle.types import NDArray
 
 
-def dice(probs: torch.Tensor, mask: torch.Tensor) -> float:
+def dice(probs: NDArray, mask: NDArray) -> float:
     """Return the soft Dice coefficient.
 
     Parameters
     ----------
-    probs : Tensor
+    probs : ndarray of float or bool
         Probabilities, or a mask, in [0, 1].
-    mask : Tensor
-        Of the same shape, floating point, 0 or 1.
+    mask : ndarray of bool
+        Of the same shape.
 
     Returns
     -------
@@ -22,19 +22,20 @@ def dice(probs: torch.Tensor, mask: torch.Tensor) -> float:
 
     Examples
     --------
-    >>> dice(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]))
+    >>> import numpy as np
+    >>> dice(np.array([0.5, 0.5]), np.array([True, False]))
     0.5
     """
-    total = float(probs.sum() + mask.sum())
-    return 2 * float((probs * mask).sum()) / total if total else 1.0
+    total = float(probs.sum()) + float(mask.sum())
+    return 2 * float(probs[mask].sum()) / total if total else 1.0
 
 
-def kappa(mask: torch.Tensor, other: torch.Tensor) -> float:
+def kappa(mask: NDArray, other: NDArray) -> float:
     """Return Cohen's kappa.
 
     Parameters
     ----------
-    mask, other : Tensor of bool
+    mask, other : ndarray of bool
         Of the same shape.
 
     Returns
@@ -54,10 +55,10 @@ def kappa(mask: torch.Tensor, other: torch.Tensor) -> float:
 
     Examples
     --------
-    >>> one, other = (torch.tensor(mask, dtype=torch.bool) for mask in ([1, 1, 0, 0], [1, 0, 0, 0]))
-    >>> kappa(one, other)
+    >>> import numpy as np
+    >>> kappa(np.array([True, True, False, False]), np.array([True, False, False, False]))
     0.5
     """
-    one, two = float(mask.float().mean()), float(other.float().mean())
-    observed, by_chance = float((mask == other).float().mean()), one * two + (1 - one) * (1 - two)
+    one, two = float(mask.mean()), float(other.mean())
+    observed, by_chance = float((mask == other).mean()), one * two + (1 - one) * (1 - two)
     return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else 1.0

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy.ndimage import distance_transform_edt, gaussian_gradient_magnitude
 from skimage.segmentation import find_boundaries
+
+from biostyle.types import NDArray
 
 SIGMA_PX = 1.5  # of the Gaussian whose derivatives the gradient is made of
 NEAR_PX = 9  # how far from a contour its neighbourhood reaches
 
 
-def edge_support(image: torch.Tensor, mask: torch.Tensor) -> float:
+def edge_support(image: NDArray, mask: NDArray) -> float:
     """Return how much steeper an image is along a mask's contours than around them.
 
     Parameters
     ----------
-    image : Tensor of shape (C, H, W)
+    image : ndarray of float, shape (C, H, W)
         In [0, 1], at a resolution at which objects are some tens of pixels wide.
-    mask : Tensor of shape (H, W)
-        Its foreground, bool.
+    mask : ndarray of bool, shape (H, W)
+        Its foreground.
 
     Returns
     -------
@@ -42,18 +43,17 @@ def edge_support(image: torch.Tensor, mask: torch.Tensor) -> float:
 
     Examples
     --------
-    >>> image = torch.zeros(1, 32, 32)
+    >>> image = np.zeros((1, 32, 32))
     >>> image[:, 8:24, 8:24] = 1
     >>> right = image[0] > 0.5
-    >>> grown = torch.zeros_like(right)
+    >>> grown = np.zeros_like(right)
     >>> grown[4:28, 4:28] = True
     >>> edge_support(image, grown) < 1 < edge_support(image, right)
     True
     """
-    contour = find_boundaries(mask.cpu().numpy(), connectivity=2, mode="thick")
+    contour = find_boundaries(mask, connectivity=2, mode="thick")
     if not contour.any():
         return 0.0
-    gray = image.float().mean(dim=0).clamp(0, 1).sqrt().cpu().numpy()
-    steepness = gaussian_gradient_magnitude(gray, SIGMA_PX)
+    steepness = gaussian_gradient_magnitude(np.sqrt(image.mean(axis=0).clip(0, 1)), SIGMA_PX)
     around = steepness[distance_transform_edt(~contour) <= NEAR_PX].mean()
     return float(steepness[contour].mean() / around) if around > np.finfo(np.float32).eps else 0.0

@@ -39,6 +39,9 @@ def test_the_verbs_chained_by_hand_give_the_bytes_of_run(
         "cyclegan": call("train-stylizer", *domains, *config, out=f"{made_in}/cyclegan"),
         "cyclegan_sa": translated,
         "retrain": call("retrain", *domains, *learning, *config, out=f"{made_in}/retrain"),
+        "retrain_rare": call(
+            "retrain", *domains, *learning, "--favour-rare", *config, out=f"{made_in}/retrain_rare"
+        ),
     }
     named = [word for name, path in candidates.items() for word in ("--candidate", f"{name}={path}")]
     choice = call("select", *domains, *models, *named, *config, out=f"{made_in}/choice")
@@ -205,6 +208,13 @@ def test_retrain_can_learn_from_the_true_masks(
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "ceiling" / "artifact.json").read_text())
     assert record["request"]["settings"]["supervised"] is True
+
+
+def test_true_masks_leave_no_doubt(biostyle: Invoke) -> None:
+    both = ("--supervised", "--favour-rare")
+    result = biostyle("retrain", "x", "y", "--segmenter", "s", "--teacher", "t", *both, "-o", "z")
+    assert result.exit_code == 2
+    assert "Give --favour-rare or --supervised, not both." in result.stderr
 
 
 @pytest.mark.parametrize(

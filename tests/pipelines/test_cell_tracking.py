@@ -18,10 +18,10 @@ from tests.conftest import Invoke
 from tests.simulated import TINY_CONFIG, read_tree, stat_tree, write_tiny_challenge
 
 SCORES = {"f_score", "jaccard", "precision", "recall"}
-CANDIDATES = ["matching", "cyclegan", "cyclegan_sa", "retrain"]
-# Three prepared, S_A, two of A (predictions, scores); of each B: four candidates, the choice, what was chosen, five
+CANDIDATES = ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
+# Three prepared, S_A, two of A (predictions, scores); of each B: five candidates, the choice, what was chosen, six
 # predictions, scores; and the report.
-N_STAGES = 3 + 1 + 2 + 2 * (4 + 1 + 1 + 5 + 1) + 1
+N_STAGES = 3 + 1 + 2 + 2 * (5 + 1 + 1 + 6 + 1) + 1
 # Two steps of S_A and one of CycleGAN: enough where it does not matter what was learned.
 SHORT = (
     "--set", "segmenter.n_steps=2", "--set", "cyclegan.n_steps=1", "--set", "candidates=['matching', 'cyclegan']"

@@ -50,20 +50,20 @@ def test_a_race_alone_gives_the_candidates_of_a_run(
 ) -> None:
     raced = hold(config, tiny_run, tmp_path)
     assert raced.candidates == {
-        name: tmp_path / name for name in ("matching", "cyclegan", "cyclegan_sa", "retrain")
+        name: tmp_path / name for name in ("matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
     }
     assert raced.choice == tmp_path / "choice"
     assert read_tree(tmp_path) == read_tree(tiny_run / "candidates" / "zeiss")
 
 
 @pytest.mark.parametrize(
-    "names", [("matching",), ("retrain", "matching"), ("cyclegan_sa", "matching", "cyclegan")]
+    "names", [("matching",), ("retrain", "matching"), ("retrain_rare", "matching", "retrain")]
 )
 def test_only_what_is_wanted_is_made_and_always_the_simplest_first(
     names: tuple[str, ...], config: CellTrackingConfig, tiny_run: Path, tmp_path: Path
 ) -> None:
     raced = hold(config.model_copy(update={"candidates": names}), tiny_run, tmp_path)
-    ranks = ["matching", "cyclegan", "cyclegan_sa", "retrain"]
+    ranks = ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
     assert list(raced.candidates) == sorted(names, key=ranks.index)
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*names, "choice"}
     assert set(read_choice(raced.choice)["candidates"]) == {"before", *names}
@@ -71,11 +71,15 @@ def test_only_what_is_wanted_is_made_and_always_the_simplest_first(
 
 def test_learned_candidates_stand_behind_the_best_chain(tiny_run: Path) -> None:
     candidates = tiny_run / "candidates" / "zeiss"
-    learned = ("cyclegan", "cyclegan_sa", "retrain")
-    inputs = {name: read_record(candidates / name)["request"]["inputs"] for name in learned}
+    learned = ("cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
+    requests = {name: read_record(candidates / name)["request"] for name in learned}
+    inputs = {name: request["inputs"] for name, request in requests.items()}
     assert inputs["cyclegan_sa"]["matching"] == fingerprint(candidates / "matching")
     assert inputs["retrain"]["teacher"] == fingerprint(candidates / "matching")
     assert inputs["retrain"]["renderer"] == fingerprint(candidates / "cyclegan_sa")
+    assert inputs["retrain_rare"] == inputs["retrain"]
+    favoured = [requests[name]["settings"]["favour_rare"] for name in ("retrain", "retrain_rare")]
+    assert favoured == [False, True]
     assert set(inputs["cyclegan"]) == {"prepared_a", "prepared_b"}  # the seed work's: on frames as they are
 
 
@@ -94,7 +98,7 @@ def test_without_a_translation_s_b_learns_from_a_as_it_is(
     choice = read_choice(made["rings"].choice)
     assert list(choice["left_out"]) == ["cyclegan_sa"]
     assert "agreement of the masks before and after translation" in choice["left_out"]["cyclegan_sa"]
-    assert set(choice["candidates"]) == {"before", "matching", "cyclegan", "retrain"}
+    assert set(choice["candidates"]) == {"before", "matching", "cyclegan", "retrain", "retrain_rare"}
 
 
 def test_a_is_rendered_only_where_asked_to(
@@ -174,7 +178,7 @@ def test_the_chosen_chain_is_better_where_something_is_to_be_gained(trained: Tra
 def test_a_race_of_photographs_stays_in_colour(photograph_run: PhotographRun, tmp_path: Path) -> None:
     run, options = photograph_run, BuildOptions()
     raced = race(CONFIG, run.a, run.b, run.segmenter, tmp_path, options)
-    assert list(raced.candidates) == ["matching", "cyclegan", "cyclegan_sa", "retrain"]
+    assert list(raced.candidates) == ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
     assert set(read_choice(raced.choice)["candidates"]) == {"before", *raced.candidates}
     domain = load_prepared(run.b)
     for name, candidate in raced.candidates.items():

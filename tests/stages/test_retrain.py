@@ -41,6 +41,7 @@ def make(
     prepared_b: Path | None = None,
     teacher: Path | None = None,
     renderer: Path | None = None,
+    favour_rare: bool = False,
     supervised: bool = False,
 ) -> Path:
     """Retrain on the tiny run's domains, with its chain as the teacher."""
@@ -52,6 +53,7 @@ def make(
         out,
         settings,
         renderer=renderer,
+        favour_rare=favour_rare,
         supervised=supervised,
         seed=0,
         device="cpu",
@@ -100,8 +102,11 @@ def test_s_b_stands_behind_its_teacher_s_chain(tiny_run: Path, tmp_path: Path) -
     assert all_a | set(spread(sorted(all_b), 3)) <= seen <= all_a | all_b
 
 
-def test_the_teacher_labels_what_the_chain_shows(tiny_run: Path, tmp_path: Path, given: Given) -> None:
-    make(tiny_run, tmp_path / "out")
+@pytest.mark.parametrize("favour_rare", [False, True])
+def test_the_teacher_labels_what_the_chain_shows(
+    favour_rare: bool, tiny_run: Path, tmp_path: Path, given: Given
+) -> None:
+    make(tiny_run, tmp_path / "out", favour_rare=favour_rare)
     domain_a, domain_b = (load_prepared(tiny_run / "prepared" / name) for name in ("nikon", "zeiss"))
     teacher = load_adapted(tiny_run / "candidates" / "zeiss" / "matching", tiny_run / "segmenter")
     _, card = load_model(tiny_run / "segmenter")
@@ -112,22 +117,29 @@ def test_the_teacher_labels_what_the_chain_shows(tiny_run: Path, tmp_path: Path,
     assert equal(given.masks_a, read_masks(domain_a, rows_a, preprocessing))
     assert teacher.stylizer is not None
     assert equal(given.images_b, [teacher.stylizer(frame[None])[0] for frame in frames])
-    doubt = 1 - read_concord(tiny_run / "candidates" / "zeiss" / "matching")
+    doubt = 1 - read_concord(tiny_run / "candidates" / "zeiss" / "matching") if favour_rare else 0.0
     share = SETTINGS.share_of(doubt)
     labels = [foreground_probs(teacher.segmenter, frame[None], share)[0, 0] for frame in frames]
     assert equal(given.probs, labels)
 
 
 @pytest.mark.parametrize(
-    ("concord", "supervised", "doubt"), [(0.9, False, 0.1), (1.0, False, 0.0), (0.9, True, 0.0)]
+    ("concord", "favour_rare", "supervised", "doubt"),
+    [(0.9, True, False, 0.1), (1.0, True, False, 0.0), (0.9, False, False, 0.0), (0.9, False, True, 0.0)],
 )
 def test_the_doubt_is_what_the_best_chains_lack_in_concord(
-    concord: float, supervised: bool, doubt: float, run_copy: Path, tmp_path: Path, given: Given
+    concord: float,
+    favour_rare: bool,
+    supervised: bool,
+    doubt: float,
+    run_copy: Path,
+    tmp_path: Path,
+    given: Given,
 ) -> None:
     teacher = run_copy / "candidates" / "zeiss" / "matching"
     (teacher / "artifact.json").unlink()
     (teacher / "concord.json").write_text(json.dumps({"concord": concord}))
-    make(run_copy, tmp_path / "out", teacher=teacher, supervised=supervised)
+    make(run_copy, tmp_path / "out", teacher=teacher, favour_rare=favour_rare, supervised=supervised)
     expected = SETTINGS.in_doubt(doubt)
     for name in ("sure_common", "sure_rare", "largest_weight"):
         assert getattr(given.settings, name) == pytest.approx(getattr(expected, name))
