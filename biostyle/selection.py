@@ -270,7 +270,9 @@ def concord(ranking: Sequence[Evidence]) -> float:
     kind of image is not. A mean would let one chain that goes astray outvote four that do not.
     """
     found = [
-        statistics.fmean(kappa(mask.numpy(), twin.numpy()) for mask, twin in zip(one.masks, other.masks, strict=True))
+        statistics.fmean(
+            kappa(mask.numpy(), twin.numpy()) for mask, twin in zip(one.masks, other.masks, strict=True)
+        )
         for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)
     ]
     return statistics.median(found) if found else 1.0
@@ -293,8 +295,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     Choice
         Among the candidates that were not learned, the first whose score cannot be told from the best; then, of this one
         and of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most and who keep the objects, the one
-        whose contours lie on the steepest edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, or the chains are not
-        in concord, and where S_A is at home.
+        whose contours lie on the steepest edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower
+        where S_A is unsure at home, or the chains are not in concord, and where S_A is at home.
 
     Examples
     --------

@@ -29,7 +29,7 @@ from biostyle.types import NDArray
 
 ROOT = Path(__file__).parents[1]
 NUMBERS = ROOT / "reports" / "reference"
-CANDIDATES = ("matching", "cyclegan", "cyclegan_sa", "retrain")
+CANDIDATES = ("matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
 COLOURS = {
     "otsu": "#999999",
     "before": "#000000",
@@ -37,6 +37,7 @@ COLOURS = {
     "cyclegan": "#d55e00",
     "cyclegan_sa": "#e69f00",
     "retrain": "#009e73",
+    "retrain_rare": "#8c6d1f",
     "after": "#cc79a7",
     "oracle": "#56b4e9",
     "ceiling": "#999999",
@@ -173,25 +174,33 @@ def draw_label_free(domains: Mapping[str, Any]) -> Figure:
     Parameters
     ----------
     domains : mapping
-        Domains B of a comparison, with ``label_free`` by candidate.
+        Domains B of a comparison, with ``label_free`` and ``edge_support`` by candidate.
 
     Returns
     -------
     Figure
-        One point a domain and candidate; a colour a candidate, a marker a domain.
+        The label-free score, and the support of contours by edges. One point a domain and candidate; a colour a candidate,
+        a marker a domain. Lines join the candidates of a domain.
     """
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    for marker, found in zip(MARKERS, domains.values(), strict=False):
-        for name, score in found["label_free"].items():
-            row = found["rows"].get(name)
-            if row and row["mean"] is not None and score["mean"] is not None:
-                axes.plot(score["mean"], row["mean"], marker, color=COLOURS[name], linestyle="none")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    titles = {"label_free": "Label-free score", "edge_support": "Support of contours by edges"}
+    for axes, (measure, title) in zip(panels, titles.items(), strict=True):
+        for marker, found in zip(MARKERS, domains.values(), strict=False):
+            points = {
+                name: (value["mean"], found["rows"][name]["mean"])
+                for name, value in found[measure].items()
+                if name in found["rows"] and None not in (value["mean"], found["rows"][name]["mean"])
+            }
+            axes.plot(*zip(*sorted(points.values()), strict=True), color="#cccccc", linewidth=0.8, zorder=1)
+            for name, (x, y) in points.items():
+                axes.plot(x, y, marker, color=COLOURS[name], linestyle="none")
+        axes.set(xlabel=f"{title} (training frames)")
     for name in ("before", *CANDIDATES):
         axes.plot([], [], "s", color=COLOURS[name], label=row_title(name))
     for marker, domain in zip(MARKERS, domains, strict=False):
         axes.plot([], [], marker, color="#666666", label=domain.upper())
-    axes.set(xlabel="Label-free score (training frames)", ylabel="F-score (test frames)")
+    panels[0].set(ylabel="F-score (test frames)")
     figure.legend(loc="outside right center", frameon=False)
     return figure
 

@@ -170,6 +170,8 @@ def _possible(config: AdaptConfig, given: Given, segmenter: Path) -> tuple[Adapt
             left_out |= dict.fromkeys(
                 ("augmented", "retrain", "retrain_rare"), "the segmenter has no weights to train."
             )
+    if config.matching.single_object:
+        left_out["retrain_rare"] = "where images show one object, a segmenter invents more than it misses."
     left_out = {name: left_out[name] for name in config.candidates if name in left_out}
     kept = tuple(name for name in config.candidates if name not in left_out)
     return config.model_copy(update={"candidates": kept}), left_out

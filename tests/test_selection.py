@@ -429,9 +429,7 @@ def test_of_learned_candidates_the_faithful_one_with_the_steepest_contours_is_ch
     assert "edges 1.70 times as steep as what is around them, those of matching 1.50)." in choice.reason
 
 
-@pytest.mark.parametrize(
-    ("edges", "chosen"), [(1.49, "matching"), (1.5, "matching"), (1.51, "retrain")]
-)
+@pytest.mark.parametrize(("edges", "chosen"), [(1.49, "matching"), (1.5, "matching"), (1.51, "retrain")])
 def test_a_learned_candidate_must_have_its_contours_on_steeper_edges(edges: float, chosen: str) -> None:
     """A mask that outgrew its objects is as sure of itself and keeps them all."""
     evidence = {

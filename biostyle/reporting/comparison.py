@@ -26,9 +26,9 @@ def compare_runs(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     dict
         ``schema``, ``pipeline``, ``runs`` (the names) and ``domains``. A domain has its ``reference``, ``n_scored`` and
         ``n_frames``; ``rows``, by row the ``mean``, ``sd`` (of the sample, None for one run), ``min``, ``max`` and ``n``
-        of the runs' mean F-scores, and of ``regret`` and ``gap_closed`` where they are there; ``label_free``, the same of each
-        candidate's label-free score; and ``chosen`` and
-        ``verdict``, one a run, None where nothing was chosen. A row counts the runs in which it is defined.
+        of the runs' mean F-scores, and of ``regret`` and ``gap_closed`` where they are there; ``label_free`` and
+        ``edge_support``, the same of each candidate's label-free score and of the support of its contours by edges; and
+        ``chosen`` and ``verdict``, one a run, None where nothing was chosen. A row counts the runs in which it is defined.
 
     Raises
     ------
@@ -107,6 +107,7 @@ def _compare_domain(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Summarise one domain over the runs."""
     rows: dict[str, list[float]] = {}
     label_free: dict[str, list[float]] = {}
+    edge_support: dict[str, list[float]] = {}
     for run in runs:
         scored = {name: run[name] for name in (BEFORE, AFTER, CEILING) if name in run}
         scored |= {name: row for name, row in run.get("candidates", {}).items() if name != BEFORE}
@@ -116,6 +117,8 @@ def _compare_domain(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for name, row in run.get("candidates", {}).items():
             if "label_free" in row:
                 label_free.setdefault(name, []).append(row["label_free"])
+            if "edge_support" in row.get("label_free_measures", {}):
+                edge_support.setdefault(name, []).append(row["label_free_measures"]["edge_support"])
         for name in ("regret", "gap_closed"):
             if name in run:
                 rows.setdefault(name, []).append(run[name])
@@ -127,6 +130,7 @@ def _compare_domain(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **{key: runs[0][key] for key in _SAME},
         "rows": {name: _describe(rows[name]) for name in order if name in rows},
         "label_free": {name: _describe(scores) for name, scores in label_free.items()},
+        "edge_support": {name: _describe(supports) for name, supports in edge_support.items()},
         "chosen": [run.get("chosen") for run in runs],
         "verdict": [run.get("verdict") for run in runs],
     }

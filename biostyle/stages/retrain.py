@@ -153,7 +153,12 @@ def retrain(
             if (teacher / SINGLE_OBJECT).is_dir():
                 shutil.copytree(teacher / SINGLE_OBJECT, partial / SINGLE_OBJECT)
 
-    request = {"training": settings.request(), "seed": seed, "favour_rare": favour_rare, "supervised": supervised}
+    request = {
+        "training": settings.request(),
+        "seed": seed,
+        "favour_rare": favour_rare,
+        "supervised": supervised,
+    }
     build(out, "retrain", request, inputs, work, options)
     return out
 

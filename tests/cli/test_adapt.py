@@ -51,7 +51,7 @@ def test_one_object_of_each_image_can_be_asked_for(
     arguments = ["--segmenter", write_torchscript(tmp_path / "smooth.pt"), "-o", tmp_path / "run"]
     arguments += ["--images-a", tiny_data / "SIM-A", "--images-b", tiny_data / "SIM-B", "--config", config]
     arguments += ["--masks-b", tiny_data / "SIM-B" / "01_ST" / "SEG"]  # every candidate predicts then
-    arguments += ["--set", 'candidates=["matching"]', "--set", "matching.single_object=true"]
+    arguments += ["--set", 'candidates=["matching", "retrain_rare"]', "--set", "matching.single_object=true"]
     result = biostyle("adapt", *arguments)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "run/candidates/matching/single_object/model.json").is_file()
@@ -66,6 +66,7 @@ def test_one_object_of_each_image_can_be_asked_for(
     assert choice["matching"]["singleness"] > choice["before"]["singleness"]
     report = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
     assert "singleness" in report
+    assert "a segmenter invents more than it misses" in report  # so there is no retrain_rare
 
 
 def test_the_masks_of_a_challenge_folder_are_found(

@@ -61,7 +61,9 @@ def test_it_is_the_steepness_on_either_side_of_a_contour_over_that_around_it() -
     ramp = np.broadcast_to(np.linspace(0, 1, 60) ** 2, (1, 60, 60))
     assert edge_support(ramp, mask) == pytest.approx(1, abs=0.01)
     step = mask.astype(np.float32)[None]
-    offsets = np.arange(-NEAR_PX, NEAR_PX) + 0.5  # of the pixels' middles from the step; one more on either side is near
+    offsets = (
+        np.arange(-NEAR_PX, NEAR_PX) + 0.5
+    )  # of the pixels' middles from the step; one more on either side is near
     slope = np.exp(-0.5 * (np.r_[offsets[0] - 1, offsets, offsets[-1] + 1] / SIGMA_PX) ** 2)
     assert edge_support(step, mask) == pytest.approx(slope.max() / slope.mean(), rel=0.05)
 

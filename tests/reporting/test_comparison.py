@@ -59,6 +59,20 @@ def test_mean_and_spread_of_every_row() -> None:
     assert (zeiss["n_scored"], zeiss["n_frames"], zeiss["reference"]) == (4, 9, "silver")
 
 
+def test_what_the_choice_saw_is_summarised_where_it_is_there() -> None:
+    runs = [summary(0.5), summary(0.75), summary(0.5)]
+    for run, support in zip(runs, (1.5, 1.75), strict=False):
+        found = {"label_free": 0.9, "label_free_measures": {"agreement": 0.8, "edge_support": support}}
+        run["domains"]["zeiss"]["candidates"]["matching"] |= found
+    zeiss = compare_runs({f"seed{i}": run for i, run in enumerate(runs)})["domains"]["zeiss"]
+    assert {name: (found["mean"], found["n"]) for name, found in zeiss["label_free"].items()} == {
+        "matching": (0.9, 2)
+    }
+    assert {name: (found["mean"], found["max"]) for name, found in zeiss["edge_support"].items()} == {
+        "matching": (1.625, 1.75)
+    }
+
+
 def test_a_row_counts_the_runs_that_have_it() -> None:
     less = summary(None, chosen="cyclegan")
     del less["domains"]["zeiss"]["candidates"]["cyclegan"]
