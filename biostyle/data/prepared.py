@@ -216,12 +216,12 @@ class PreparedDomain:
 
 
 def spread(rows: list[Row], n: int) -> list[Row]:
-    """Choose frames evenly over time.
+    """Choose frames, or whatever is in order, evenly over the whole.
 
     Parameters
     ----------
     rows : list
-        Frames in order.
+        In order.
     n : int
         How many at most.
 
@@ -229,6 +229,11 @@ def spread(rows: list[Row], n: int) -> list[Row]:
     -------
     list
         Some or all of them.
+
+    Examples
+    --------
+    >>> spread(["t0", "t1", "t2", "t3", "t4", "t5"], 2)
+    ['t1', 't4']
     """
     n = min(n, len(rows))
     return [rows[(2 * position + 1) * len(rows) // (2 * n)] for position in range(n)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from biostyle.application import Model
+from biostyle.data.prepared import spread
 from biostyle.errors import BiostyleError
 from biostyle.io.atomic import write_atomically
 from biostyle.io.inputs import InputFile
@@ -53,7 +54,7 @@ def preview_files(
         If the model cannot stylize, whatever the files.
     """
     model.check("stylize", task.statistics)
-    chosen = [files[position] for position in spread(len(files), n_files)]
+    chosen = spread(list(files), n_files)
     results = []
     for number, file in enumerate(chosen):
         target = out / f"{file.output}.png"
@@ -68,32 +69,6 @@ def preview_files(
             results.append(FileResult(*names, "failed", text))
         progress.update(number + 1, len(chosen), {})
     return results
-
-
-def spread(n_items: int, n_chosen: int) -> list[int]:
-    """Choose positions spread evenly over a sequence.
-
-    Parameters
-    ----------
-    n_items : int
-        Length of the sequence.
-    n_chosen : int
-        How many to choose.
-
-    Returns
-    -------
-    list of int
-        Ascending, the first and the last among them; all where there are no more.
-
-    Examples
-    --------
-    >>> spread(9, 3), spread(2, 4), spread(9, 1)
-    ([0, 4, 8], [0, 1], [4])
-    """
-    if n_chosen == 1:
-        return [n_items // 2]
-    n_chosen = min(n_items, n_chosen)
-    return [round(step * (n_items - 1) / max(n_chosen - 1, 1)) for step in range(n_chosen)]
 
 
 def _picture(model: Model, file: InputFile, task: Task) -> NDArray:

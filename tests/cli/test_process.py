@@ -252,7 +252,7 @@ def test_preview(biostyle: Invoke, model: Path, folder: Path, tmp_path: Path) ->
     command = ["preview", folder, "-o", tmp_path / "out", "--model", model, "-n", "2"]
     result = biostyle(*command)
     assert result.exit_code == 0, result.output
-    pictures = [tmp_path / "out" / name for name in ("0.tif.png", "movie.ome.tif.png")]
+    pictures = [tmp_path / "out" / name for name in ("2.tif.png", "6.tif.png")]
     assert result.stdout.splitlines() == [str(path) for path in pictures]
     assert imagecodecs.png_decode(pictures[0].read_bytes()).shape == (40, 108)
     assert biostyle(*command).exit_code == 3

@@ -13,7 +13,7 @@ from biostyle.errors import CheckpointError
 from biostyle.io.inputs import find_inputs
 from biostyle.io.scaling import to_unit_range
 from biostyle.progress import SilentProgress
-from biostyle.stages.preview_files import preview_files, spread
+from biostyle.stages.preview_files import preview_files
 from biostyle.stages.process_files import Task
 from tests.adapted_models import write_adapted
 from tests.io.bad_files import DEEP, STACK, tiff
@@ -36,9 +36,9 @@ def test_pictures_show_the_middle_plane_before_and_after(folder: Path, tmp_path:
     model = load(write_adapted(tmp_path / "model"), "cpu")
     files = find_inputs([folder])
     task = Task("stylize")
-    results = preview_files(model, files, tmp_path / "out", task, 3, SilentProgress())
-    assert [result.status for result in results] == ["failed", "written", "written"]
-    assert set(read_tree(tmp_path / "out")) == {"3.tif.png", "6.tif.png"}
+    results = preview_files(model, files, tmp_path / "out", task, 7, SilentProgress())
+    assert [result.status for result in results] == ["failed"] + ["written"] * 6
+    assert set(read_tree(tmp_path / "out")) == {f"{number}.tif.png" for number in range(1, 7)}
     picture = imagecodecs.png_decode((tmp_path / "out" / "6.tif.png").read_bytes())
     assert picture.shape == (40, 108)
     before, after = to_unit_range(STACK[3]), model.stylize(STACK[3])
@@ -64,10 +64,3 @@ def test_a_model_that_cannot_stylize(folder: Path, tmp_path: Path) -> None:
     model = load(write_adapted(tmp_path / "model", ()), "cpu")
     with pytest.raises(CheckpointError, match="to stylize"):
         preview_files(model, find_inputs([folder]), tmp_path / "out", Task("stylize"), 3, SilentProgress())
-
-
-@pytest.mark.parametrize(("n_items", "n_chosen"), [(1, 1), (1, 5), (7, 2), (7, 7), (100, 9)])
-def test_files_are_spread_evenly(n_items: int, n_chosen: int) -> None:
-    found = spread(n_items, n_chosen)
-    assert len(set(found)) == len(found) == min(n_items, n_chosen)
-    assert set(found) <= set(range(n_items))
