@@ -274,7 +274,7 @@ def test_a_candidate_whose_alarm_rang_is_left_out_and_the_report_says_so(
     change = ("--set", "cyclegan_sa.least_agreement=1.0", "--set", "cyclegan_sa.residual=false")
     run(biostyle, tiny_config, tiny_data, run_copy, *change, "--domains", "zeiss")
     domain = summary_of(run_copy)["domains"]["zeiss"]
-    assert set(domain["candidates"]) == {"before", "matching", "cyclegan", "retrain"}
+    assert set(domain["candidates"]) == {"before", "matching", "cyclegan", "retrain", "retrain_rare"}
     choice = json.loads((run_copy / "candidates" / "zeiss" / "choice" / "choice.json").read_text())
     assert list(choice["left_out"]) == ["cyclegan_sa"]
     assert (
