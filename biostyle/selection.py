@@ -47,6 +47,8 @@ LEARNED_MARGIN = 0.01
 CONCORD, N_IN_CONCORD = 0.5, 5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
+# Contours that lie on flatter ground than what is around them are on no edges.
+LEAST_SUPPORT = 1.0
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
 AT_HOME = 0.01
 # All of the above, part of every request that depends on it: on the scores alone, or on the whole rule.
@@ -54,6 +56,8 @@ SCORING: dict[str, Any] = {
     "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
     "margin": MARGIN,
     "concord": "median kappa, background left out",
+    "least_support": LEAST_SUPPORT,
+    "edges_px": [SIGMA_PX, NEAR_PX],
 }
 RULE: dict[str, Any] = {
     **SCORING,
@@ -65,7 +69,6 @@ RULE: dict[str, Any] = {
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
     "at_home": AT_HOME,
-    "edges_px": [SIGMA_PX, NEAR_PX],
 }
 
 
@@ -119,13 +122,14 @@ class Evidence:
     learned : bool
         Whether some part of it was trained on B.
     edge_support : float
-        How much steeper the frames are along the contours of its masks than around them, as a mean; 0 where nobody looked.
+        How much steeper the frames are along the contours of its masks than around them, as a mean over frames with
+        contours; 0 where there are none, NaN where nobody looked.
     """
 
     score: LabelFreeScore
     masks: tuple[torch.Tensor, ...]
     learned: bool = False
-    edge_support: float = 0.0
+    edge_support: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -213,23 +217,24 @@ def judge(
         masks.append((resize(probs, (height, width))[0, 0] > 0.5).cpu())
         if edges_at is not None:
             shown = edges_at.image_batch(image)[0]
-            drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0]
-            supports.append(edge_support(shown.numpy(), (drawn > 0.5).numpy()))
+            drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0] > 0.5
+            if drawn.any() and not drawn.all():
+                supports.append(edge_support(shown.numpy(), drawn.numpy()))
     n = len(fractions)
-    singleness = sum(shares) / n if single_object is not None else None
+    singleness = sum(shares) / n if shares else None
     score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
-    return Evidence(score, tuple(masks), learned, sum(supports) / n if supports else 0.0)
+    support = sum(supports) / max(len(supports), 1) if edges_at is not None else math.nan
+    return Evidence(score, tuple(masks), learned, support)
 
 
-def best_candidate(scores: Mapping[Key, LabelFreeScore], n_frames: int = N_OF_MARGIN) -> Key:
+def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     """Return the first candidate whose score cannot be told from the best.
 
     Parameters
     ----------
-    scores : mapping of key to LabelFreeScore
-        Candidates, from the one that changes least to the one that changes most.
-    n_frames : int
-        How many frames the scores are means over; ``MARGIN`` is that of three.
+    evidence : mapping of key to Evidence
+        Candidates on the same frames, from the one that changes least to the one that changes most. Those whose contours lie
+        on no edges are passed over, unless there are no others.
 
     Returns
     -------
@@ -243,12 +248,16 @@ def best_candidate(scores: Mapping[Key, LabelFreeScore], n_frames: int = N_OF_MA
 
     Examples
     --------
-    >>> best_candidate({"simple": LabelFreeScore(0.9, 0.9, 0.1), "elaborate": LabelFreeScore(0.902, 0.9, 0.1)})
+    >>> simple, elaborate = (Evidence(LabelFreeScore(score, 0.9, 0.1), ()) for score in (0.9, 0.902))
+    >>> best_candidate({"simple": simple, "elaborate": elaborate})
     'simple'
     """
-    best = max(score.value for score in scores.values())
+    on_edges = {name: found for name, found in evidence.items() if found.edge_support >= LEAST_SUPPORT}
+    among = on_edges or evidence
+    best = max(found.score.value for found in among.values())
+    n_frames = max(len(found.masks) for found in among.values())
     margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
-    return next(name for name, score in scores.items() if score.value >= best - margin)
+    return next(name for name, found in among.items() if found.score.value >= best - margin)
 
 
 def concord(ranking: Sequence[Evidence]) -> float:
@@ -266,8 +275,7 @@ def concord(ranking: Sequence[Evidence]) -> float:
 
     Notes
     -----
-    Objects are there whatever the scale and tone they are looked at with; what a segmenter imagines in noise or in another
-    kind of image is not. A mean would let one chain that goes astray outvote four that do not.
+    Objects are there however they are looked at; what is imagined in noise is not. A mean would let one chain outvote four.
     """
     found = [
         statistics.fmean(
@@ -310,22 +318,15 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     scores = {name: found.score for name, found in evidence.items()}
     edges = {name: found.edge_support for name, found in evidence.items()}
     identity = scores[IDENTITY]
-    simplest = best_candidate(
-        {name: scores[name] for name, found in evidence.items() if not found.learned},
-        len(evidence[IDENTITY].masks),
-    )
+    simplest = best_candidate({name: found for name, found in evidence.items() if not found.learned})
     kept = {
         name: _mean_dice(found.masks, evidence[simplest].masks)
         for name, found in evidence.items()
         if found.learned
     }
     measures = {
-        name: {
-            **score.measures,
-            "edge_support": edges[name],
-            **({"kept": kept[name]} if name in kept else {}),
-            "label_free": score.value,
-        }
+        name: {**score.measures, "edge_support": edges[name], "label_free": score.value}
+        | ({"kept": kept[name]} if name in kept else {})
         for name, score in scores.items()
     }
 
@@ -356,10 +357,10 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     ]
     chosen = max([simplest, *faithful], key=lambda name: edges[name])
     if chosen == IDENTITY:
-        others = max((score.value for name, score in scores.items() if name != IDENTITY), default=0.0)
         return stay(
-            f"No candidate that keeps the objects beats the unchanged frames' label-free score ({identity.value:.3f}; the "
-            f"others reach {others:.3f}) or, if it was learned, comes near it with contours on steeper edges."
+            "No candidate that keeps the objects is better than the unchanged frames: by its label-free score "
+            f"({identity.value:.3f} as they are) or, of the learned ones, by the edges under its contours "
+            f"({edges[IDENTITY]:.2f} times as steep as what is around them)."
         )
     winner = scores[chosen]
     goes = (
@@ -389,11 +390,11 @@ def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
 
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     """Whether two foreground fractions differ by less than a factor of two."""
-    small, large = sorted((one.foreground_fraction, other.foreground_fraction))
-    return large <= 2 * small
+    return 0.5 * other.foreground_fraction <= one.foreground_fraction <= 2 * other.foreground_fraction
 
 
 def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
     """Mean Dice coefficient over frames."""
-    found = [dice(one.numpy(), other.numpy()) for one, other in zip(masks, others, strict=True)]
-    return sum(found) / len(found)
+    return statistics.fmean(
+        dice(one.numpy(), other.numpy()) for one, other in zip(masks, others, strict=True)
+    )

@@ -21,7 +21,7 @@ from biostyle.errors import ConfigError
 from biostyle.matching.chain import Step
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import SCORING, Evidence, LabelFreeScore, best_candidate, concord, judge
+from biostyle.selection import SCORING, Evidence, best_candidate, concord, judge
 from biostyle.types import NDArray
 
 CONCORD = "concord.json"
@@ -48,7 +48,8 @@ def match(
         Model directory of S_A.
     out : Path
         Candidate directory to make: ``chain``, which is the one that changes least among those that cannot be told from
-        the best; ``chains.csv`` with every chain's score, finalists first; ``concord.json`` with the agreement of the best;
+        the best, of those whose contours lie on edges; ``chains.csv`` with every chain's score, finalists first;
+        ``concord.json`` with the agreement of the best;
         where the grid says that images show one object, ``single_object``, which keeps it.
     settings : GridSettings
         The grid.
@@ -118,35 +119,37 @@ def match(
 
         def judged(chain: GridChain, position: int, on: list[NDArray]) -> Evidence:
             adapted = AdaptedSegmenter(model, chain.build(settings, learned)).eval()
-            found = judge(adapted, on, base.scaled(chain.scale), where, single_object=single_object)
+            shown = base.scaled(chain.scale)
+            edges_at = shown if len(on) == len(images) else None  # finalists alone
+            found = judge(adapted, on, shown, where, single_object=single_object, edges_at=edges_at)
             n_looks = len(chains) + n_finalists
             options.progress.update(position + 1, n_looks, {"label-free": found.score.value})
             return found
 
         middle = [images[len(images) // 2]]
-        first = {chain: judged(chain, position, middle).score for position, chain in enumerate(chains)}
-        finalists = sorted(chains, key=lambda chain: -first[chain].value)[:n_finalists]
+        first = {chain: judged(chain, position, middle) for position, chain in enumerate(chains)}
+        finalists = sorted(chains, key=lambda chain: -first[chain].score.value)[:n_finalists]
         evidence = {
             chain: judged(chain, len(chains) + position, images)
             for position, chain in enumerate(sorted(finalists, key=chains.index))
         }
-        scores = {chain: found.score for chain, found in evidence.items()}
-        best = best_candidate(scores, len(images))
-        ranking = sorted(scores, key=lambda chain: -scores[chain].value)
+        best = best_candidate(evidence)
+        ranking = sorted(evidence, key=lambda chain: -evidence[chain].score.value)
         table = [
             {
                 "chain": chain.name,
                 "chosen": chain == best,
-                "round": 2 if chain in scores else 1,
-                **score.measures,
-                "label_free": score.value,
+                "round": 2 if chain in evidence else 1,
+                **found.score.measures,
+                "edge_support": found.edge_support,
+                "label_free": found.score.value,
             }
-            for chain, score in {
-                chain: scores.get(chain, first[chain]) for chain in (*ranking, *chains)
+            for chain, found in {
+                chain: evidence.get(chain, first[chain]) for chain in (*ranking, *chains)
             }.items()
         ]
         pd.DataFrame(table).to_csv(partial / "chains.csv", index=False, lineterminator="\n")
-        seen = [evidence[chain] for chain in ranking if not _sees_background(chain, best, scores)]
+        seen = [evidence[chain] for chain in ranking if not _sees_background(chain, best, evidence)]
         write_json(partial / CONCORD, {"concord": concord(seen)})
         described: dict[str, Any] = {
             "preprocessing": base.scaled(best.scale).model_dump(mode="json"),
@@ -180,9 +183,9 @@ def read_concord(candidate: Path) -> float:
     return json.loads(path.read_text())["concord"] if path.is_file() else 1.0
 
 
-def _sees_background(chain: GridChain, best: GridChain, scores: Mapping[GridChain, LabelFreeScore]) -> bool:
+def _sees_background(chain: GridChain, best: GridChain, evidence: Mapping[GridChain, Evidence]) -> bool:
     """Whether a chain turns what the best one sees inside out: the other polarity, and most of the pixels."""
-    most, few = (scores[one].foreground_fraction for one in (chain, best))
+    most, few = (evidence[one].score.foreground_fraction for one in (chain, best))
     return chain.inverted != best.inverted and few < 0.5 < most
 
 

@@ -94,7 +94,7 @@ def retrain(
         model, card = load_model(start / SEGMENTER if start else segmenter)
         taught = load_adapted(teacher, segmenter)
         chain = load_model(teacher / CHAIN)[0] if teacher else nn.Identity()
-        doubt = doubt_about(teacher) if favour_rare and teacher is not None else 0.0
+        doubt = doubt_about(teacher) if favour_rare and not supervised and teacher is not None else 0.0
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")

@@ -73,7 +73,7 @@ def select(
 
         left_out = {name: left_out_reason(path) for name, path in candidates.items() if not is_usable(path)}
         usable = {name: path for name, path in candidates.items() if name not in left_out}
-        # Where the first candidate, a chain, brings B's objects to the size that S_A knows, edges are looked at.
+        # A chain, the first candidate, shows B's objects at the size that S_A knows: edges are looked at as it does.
         edges_at = load_adapted(next(iter(usable.values()), None), segmenter).preprocessing
 
         def judged(prepared: Path, candidate: Path | None) -> Evidence:
@@ -86,7 +86,7 @@ def select(
             images = (domain.read_image(row) for row in rows)
             return judge(
                 adapted.segmenter.to(where), images, adapted.preprocessing, where,
-                learned=learned, single_object=single_object, edges_at=edges_at,
+                learned=learned, single_object=single_object, edges_at=edges_at if prepared == prepared_b else None,
             )  # fmt: skip
 
         evidence = {IDENTITY: judged(prepared_b, None)}

@@ -86,7 +86,7 @@ def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_pa
     prepared = tiny_run / "prepared" / "zeiss"
     out = search(prepared, tiny_run / "segmenter", tmp_path / "out")
     table = pd.read_csv(out / "chains.csv")
-    measures = ["confidence", "agreement", "foreground_fraction", "label_free"]
+    measures = ["confidence", "agreement", "foreground_fraction", "edge_support", "label_free"]
     assert list(table.columns) == ["chain", "chosen", "round", *measures]
     assert len(table) == 2 * 2 * 2 - 1
     assert (table["round"] == 2).all()  # a grid this small has finalists only
@@ -94,7 +94,9 @@ def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_pa
     chain, card = load_model(out / "chain")
     assert table["chosen"].sum() == 1
     chosen = table[table["chosen"]].iloc[0]
-    assert chosen["label_free"] >= table["label_free"].max() - MARGIN
+    on_edges = table["edge_support"] >= LEAST_SUPPORT
+    assert on_edges.any()
+    assert chosen["label_free"] >= table.loc[on_edges, "label_free"].max() - MARGIN
     best = chosen["chain"].split()
     assert isinstance(chain, MatchingChain)
     assert (Polarity() in chain.steps) == ("inverted" in best)
@@ -112,19 +114,25 @@ def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_pa
 def test_every_chain_is_looked_at_once_and_only_the_finalists_on_all_frames(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[int] = []
+    looks: list[tuple[int, bool]] = []
 
     def count(
-        segmenter: nn.Module, images: list[np.ndarray], *rest: object, single_object: SingleObject | None
+        segmenter: nn.Module,
+        images: list[np.ndarray],
+        preprocessing: Preprocessing,
+        *rest: object,
+        single_object: SingleObject | None,
+        edges_at: Preprocessing | None,
     ) -> Evidence:
         assert single_object is None
-        looks.append(len(images))
-        return judge(segmenter, images, *rest)  # type: ignore[arg-type]
+        assert edges_at in (None, preprocessing)  # as the chain shows frames to the segmenter
+        looks.append((len(images), edges_at is not None))
+        return judge(segmenter, images, preprocessing, *rest, edges_at=edges_at)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stage, "judge", count)
     grid = SMALL.model_copy(update={"n_finalists": 3})
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out", grid)
-    assert looks == [1] * 7 + [2] * 3
+    assert looks == [(1, False)] * 7 + [(2, True)] * 3
     table = pd.read_csv(out / "chains.csv")
     assert list(table["round"]) == [2] * 3 + [1] * 4
     assert table["chain"].is_unique
@@ -166,8 +174,26 @@ def test_who_sees_the_background_is_not_asked(
     inverted: bool, fraction: float, best_fraction: float, expected: bool
 ) -> None:
     best, chain = GridChain(2.8, False, "contrast"), GridChain(1.4, inverted, "contrast")
-    scores = {best: LabelFreeScore(0.95, 0.95, best_fraction), chain: LabelFreeScore(0.9, 0.9, fraction)}
-    assert stage._sees_background(chain, best, scores) == expected
+    fractions = {best: best_fraction, chain: fraction}
+    evidence = {one: Evidence(LabelFreeScore(0.9, 0.9, share), ()) for one, share in fractions.items()}
+    assert stage._sees_background(chain, best, evidence) == expected
+
+
+def test_a_chain_whose_contours_lie_on_no_edges_is_not_kept(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However sure the segmenter is behind it."""
+    everywhere = Evidence(LabelFreeScore(0.9, 0.9, 0.2), (torch.ones(1, 1, dtype=torch.bool),), False, 1.2)
+    flat = dataclasses.replace(everywhere, score=LabelFreeScore(0.99, 0.99, 0.2), edge_support=0.9)
+
+    def look(adapted: AdaptedSegmenter, *_: object, **__: object) -> Evidence:
+        return flat if Polarity() in adapted.stylizer.steps else everywhere  # type: ignore[operator,union-attr]
+
+    monkeypatch.setattr(stage, "judge", look)
+    out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
+    table = pd.read_csv(out / "chains.csv")
+    assert table["chain"][0].count("inverted") == 1  # still the one with the best score
+    assert list(table.loc[table["chosen"], "chain"]) == ["x1 square_root"]
 
 
 def test_of_chains_that_cannot_be_told_apart_the_one_that_changes_least_is_kept(
