@@ -105,9 +105,7 @@ class RaceSettings(BaseModel):
 
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: str = "auto"
-    candidates: tuple[CandidateName, ...] = (
-        "matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare",
-    )  # fmt: skip
+    candidates: tuple[CandidateName, ...] = ("matching", "cyclegan", "cyclegan_sa", "retrain")
     preprocessing: Preprocessing = Preprocessing()
     segmenter: SegmenterSettings = SegmenterSettings()
     matching: GridSettings = GridSettings()

@@ -189,7 +189,7 @@ def draw_label_free(domains: Mapping[str, Any]) -> Figure:
         for marker, found in zip(MARKERS, domains.values(), strict=False):
             points = {
                 name: (value["mean"], found["rows"][name]["mean"])
-                for name, value in found[measure].items()
+                for name, value in found.get(measure, {}).items()
                 if name in found["rows"] and None not in (value["mean"], found["rows"][name]["mean"])
             }
             axes.plot(*zip(*sorted(points.values()), strict=True), color="#cccccc", linewidth=0.8, zorder=1)

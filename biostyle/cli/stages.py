@@ -246,7 +246,8 @@ def train_stylizer(
 @click.option(
     "--favour-rare",
     is_flag=True,
-    help="In doubt, call a pixel what is rarer, foreground or background: the candidate retrain_rare.",
+    help="In doubt, call a pixel what is rarer, foreground or background: the candidate retrain_rare. "
+    "Needs a teacher made by match; no effect where one object is kept.",
 )
 @click.option("--supervised", is_flag=True, help="Learn from B's true masks instead: the ceiling.")
 @_out
@@ -308,7 +309,8 @@ def retrain(
     required=True,
     metavar="NAME=DIR",
     callback=_named_directories,
-    help="Directory made by match, train-stylizer or retrain; once for each candidate, the simplest first.",
+    help="Directory made by match, train-stylizer or retrain; once for each candidate, the simplest first. "
+    "Edges are looked at in the size that the first one brings frames to.",
 )
 @_out
 @_config

@@ -31,6 +31,7 @@ _MEASURES = {
     "confidence": "confidence",
     "agreement": "agreement under rotation",
     "singleness": "in one object",
+    "edge_support": "support by edges",
 }
 
 

@@ -38,7 +38,7 @@ def retrain(
     device: str,
     options: BuildOptions,
 ) -> Path:
-    """Train S_B from S_A on A, with A's masks, and on B, with what the teacher is sure of.
+    """Train S_B from S_A on A, with A's masks, and on B, with what the teacher sees.
 
     Parameters
     ----------

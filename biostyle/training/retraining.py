@@ -1,4 +1,4 @@
-"""Adapt a segmenter itself: train it on annotated images of A and on what its teacher is sure of in B."""
+"""Adapt a segmenter itself: train it on annotated images of A and on what its teacher sees in B."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_equal_masks_agree_and_opposite_ones_do_not() -> None:
     one, _ = masks(0, 0.5)
     for mask in (one, np.zeros_like(one), np.ones_like(one)):
         assert kappa(mask, mask) == dice(mask, mask) == 1
-        assert dice(mask, (~mask)) == 0
+        assert dice(mask, ~mask) == 0
     assert kappa(one, ~one) < -0.9
     assert kappa(np.zeros_like(one), np.ones_like(one)) == 0
 

@@ -57,7 +57,13 @@ def test_a_race_alone_gives_the_candidates_of_a_run(
 
 
 @pytest.mark.parametrize(
-    "names", [("matching",), ("retrain", "matching"), ("retrain_rare", "matching", "retrain")]
+    "names",
+    [
+        ("matching",),
+        ("retrain", "matching"),
+        ("cyclegan_sa", "matching", "cyclegan"),
+        ("retrain_rare", "matching", "retrain"),
+    ],
 )
 def test_only_what_is_wanted_is_made_and_always_the_simplest_first(
     names: tuple[str, ...], config: CellTrackingConfig, tiny_run: Path, tmp_path: Path

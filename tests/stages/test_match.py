@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -29,7 +30,7 @@ from biostyle.matching.colour import Reinhard
 from biostyle.matching.grid import GridChain, GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
+from biostyle.selection import LEAST_SUPPORT, MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
 from biostyle.stages import match as stage
 from biostyle.stages.match import match, read_concord
 from biostyle.stages.predict import predict, result_path
@@ -187,7 +188,7 @@ def test_a_chain_whose_contours_lie_on_no_edges_is_not_kept(
     flat = dataclasses.replace(everywhere, score=LabelFreeScore(0.99, 0.99, 0.2), edge_support=0.9)
 
     def look(adapted: AdaptedSegmenter, *_: object, **__: object) -> Evidence:
-        return flat if Polarity() in adapted.stylizer.steps else everywhere  # type: ignore[operator,union-attr]
+        return flat if Polarity() in adapted.stylizer_ba.steps else everywhere  # type: ignore[operator]
 
     monkeypatch.setattr(stage, "judge", look)
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")

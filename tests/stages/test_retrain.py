@@ -125,7 +125,13 @@ def test_the_teacher_labels_what_the_chain_shows(
 
 @pytest.mark.parametrize(
     ("concord", "favour_rare", "supervised", "doubt"),
-    [(0.9, True, False, 0.1), (1.0, True, False, 0.0), (0.9, False, False, 0.0), (0.9, False, True, 0.0)],
+    [
+        (0.9, True, False, 0.1),
+        (1.0, True, False, 0.0),
+        (0.9, False, False, 0.0),
+        (0.9, False, True, 0.0),
+        (0.9, True, True, 0.0),
+    ],
 )
 def test_the_doubt_is_what_the_best_chains_lack_in_concord(
     concord: float,

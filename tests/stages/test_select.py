@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from biostyle.matching.intensity import Polarity
 from biostyle.models.residual_generator import ResidualGenerator
 from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
-from biostyle.selection import Choice, LabelFreeScore, choose, judge
+from biostyle.selection import Choice, Evidence, LabelFreeScore, choose, judge
 from biostyle.stages import select as stage
 from biostyle.stages.match import match
 from biostyle.stages.prepare import prepare
@@ -91,13 +92,38 @@ def test_every_candidate_and_the_unchanged_frames_are_judged_alike(tiny_run: Pat
     assert (choice["n_frames"], choice["left_out"]) == (2, {})
     domain = load_prepared(tiny_run / "prepared" / "zeiss")
     images = [domain.read_image(row) for row in domain.frames("train")[1::2]]
+    chain = load_adapted(candidates_of(tiny_run)["matching"], tiny_run / "segmenter").preprocessing
     for name, candidate in {"before": None, **candidates_of(tiny_run)}.items():
         adapted = load_adapted(candidate, tiny_run / "segmenter")
-        score = judge(adapted.segmenter, images, adapted.preprocessing, torch.device("cpu")).score
-        found = choice["candidates"][name]
+        judged = judge(adapted.segmenter, images, adapted.preprocessing, torch.device("cpu"), edges_at=chain)
+        score, found = judged.score, choice["candidates"][name]
+        assert found["edge_support"] == judged.edge_support
         assert found["label_free"] == score.value
         assert {key: found[key] for key in score.measures} == score.measures
         assert ("kept" in found) == (name in ("cyclegan", "retrain"))  # the learned ones
+    assert choice["candidates"]["matching"]["edge_support"] > 0
+
+
+def test_edges_are_looked_at_as_the_first_candidate_shows_frames(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At one resolution for all frames of B; on those of A nobody looks."""
+    seen: list[float | None] = []
+
+    def remember(*arguments: Any, edges_at: Preprocessing | None, **named: Any) -> Evidence:
+        seen.append(None if edges_at is None else edges_at.working_scale)
+        return judge(*arguments, edges_at=edges_at, **named)
+
+    monkeypatch.setattr(stage, "judge", remember)
+    like = tiny_run / "segmenter"
+    _, card = load_model(like)
+    enlarged = {**card["preprocessing"], "working_scale": 2.0}
+    first = tmp_path / "first"
+    save_model(
+        first / "chain", MatchingChain([]), preprocessing=enlarged, training_data=card["training_data"]
+    )
+    race(tiny_run, tmp_path / "out", {"first": first, **candidates_of(tiny_run, "matching", "retrain")})
+    assert seen == [2.0] * 4 + [None]
 
 
 @pytest.mark.parametrize("inverted_is_known", [False, True])
