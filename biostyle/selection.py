@@ -47,8 +47,9 @@ LEARNED_MARGIN = 0.01
 CONCORD, N_IN_CONCORD = 0.5, 5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
-# Contours that lie on flatter ground than what is around them are on no edges.
-LEAST_SUPPORT = 1.0
+# Contours on flatter ground than what is around them are on no edges. Supports that differ by less than this share cannot be
+# told apart; then who finds more is right, since away from home a segmenter misses more than it invents.
+LEAST_SUPPORT, SUPPORT_MARGIN = 1.0, 0.03
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
 AT_HOME = 0.01
 # All of the above, part of every request that depends on it: on the scores alone, or on the whole rule.
@@ -65,6 +66,7 @@ RULE: dict[str, Any] = {
     "sure": SURE,
     "unsure": UNSURE,
     "least_trusted": LEAST_TRUSTED,
+    "support_margin": SUPPORT_MARGIN,
     "least_concord": CONCORD,
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
@@ -79,11 +81,9 @@ class LabelFreeScore:
     Attributes
     ----------
     confidence : float
-        Soft Dice coefficient of the foreground probabilities with their own thresholded mask, in [0, 1]; 0 where the
-        mask is degenerate.
+        Soft Dice coefficient of the foreground probabilities with their own mask, in [0, 1]; 0 where it is degenerate.
     agreement : float
-        Dice coefficient of the mask with the mask of the frame turned by 90°, turned back, in [0, 1]; 0 where the mask
-        is degenerate.
+        Dice coefficient of the mask with that of the frame turned by 90°, turned back, in [0, 1]; 0 where it is degenerate.
     foreground_fraction : float
         Share of the pixels called foreground.
     singleness : float or None
@@ -213,8 +213,7 @@ def judge(
         if single_object is not None:
             kept = single_object.keep(mask[:, 0]).sum()
             shares.append(float(kept / mask.sum()) if telling else 0.0)
-        height, width = image.shape[:2]
-        masks.append((resize(probs, (height, width))[0, 0] > 0.5).cpu())
+        masks.append((resize(probs, image.shape[:2])[0, 0] > 0.5).cpu())
         if edges_at is not None:
             shown = edges_at.image_batch(image)[0]
             drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0] > 0.5
@@ -301,10 +300,10 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     Returns
     -------
     Choice
-        Among the candidates that were not learned, the first whose score cannot be told from the best; then, of this one
-        and of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most and who keep the objects, the one
-        whose contours lie on the steepest edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower
-        where S_A is unsure at home, or the chains are not in concord, and where S_A is at home.
+        Among the candidates that were not learned, :func:`best_candidate`; then, of this one and of those learned ones
+        whose score is lower by ``LEARNED_MARGIN`` at most and who keep the objects, the one that finds most of those whose
+        contours lie on the steepest edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A
+        is unsure at home, or the chains are not in concord, and where S_A is at home.
 
     Examples
     --------
@@ -355,7 +354,9 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         for name, share in kept.items()
         if share >= KEPT and scores[name].value >= best.value - LEARNED_MARGIN
     ]
-    chosen = max([simplest, *faithful], key=lambda name: edges[name])
+    steepest = max(edges[name] for name in (simplest, *faithful))
+    alike = [name for name in (simplest, *faithful) if edges[name] >= (1 - SUPPORT_MARGIN) * steepest]
+    chosen = max(alike, key=lambda name: scores[name].foreground_fraction, default=simplest)
     if chosen == IDENTITY:
         return stay(
             "No candidate that keeps the objects is better than the unchanged frames: by its label-free score "
@@ -363,9 +364,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
             f"({edges[IDENTITY]:.2f} times as steep as what is around them)."
         )
     winner = scores[chosen]
-    goes = (
-        "rises" if winner.value >= identity.value else "falls, by no more than a learned candidate may lack,"
-    )
+    rises = winner.value >= identity.value
+    goes = "rises" if rises else "falls, by no more than a learned candidate may lack,"
     reason = (
         f"The label-free score {goes} from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
         f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"

@@ -27,6 +27,7 @@ from biostyle.selection import (
     N_IN_CONCORD,
     RULE,
     SMALLEST_FRACTION,
+    SUPPORT_MARGIN,
     SURE,
     TRUSTED,
     UNSURE,
@@ -453,7 +454,7 @@ def test_of_learned_candidates_the_faithful_one_with_the_steepest_contours_is_ch
     assert "edges 1.70 times as steep as what is around them, those of matching 1.50)." in choice.reason
 
 
-@pytest.mark.parametrize(("edges", "chosen"), [(1.49, "matching"), (1.5, "matching"), (1.51, "retrain")])
+@pytest.mark.parametrize(("edges", "chosen"), [(1.4, "matching"), (1.5, "matching"), (1.6, "retrain")])
 def test_a_learned_candidate_must_have_its_contours_on_steeper_edges(edges: float, chosen: str) -> None:
     """A mask that outgrew its objects is as sure of itself and keeps them all."""
     evidence = {
@@ -465,6 +466,19 @@ def test_a_learned_candidate_must_have_its_contours_on_steeper_edges(edges: floa
     assert choice.chosen == chosen
     assert choice.candidates["retrain"]["edge_support"] == edges
     assert ("times as steep" in choice.reason) == (chosen == "retrain")
+
+
+@pytest.mark.parametrize(("lack", "chosen"), [(0.9, "retrain_rare"), (1.1, "retrain")])
+def test_of_contours_on_equally_steep_edges_the_ones_that_find_more_win(lack: float, chosen: str) -> None:
+    """Nuclei that are missed have no contours: those that are found then lie on edges all the same."""
+    evidence = {
+        IDENTITY: found(0.6),
+        "matching": found(0.95, fraction=0.02, edges=2.2),
+        "retrain": found(0.97, fraction=0.025, learned=True, edges=2.4),
+        "retrain_rare": found(0.96, fraction=0.034, learned=True, edges=2.4 * (1 - lack * SUPPORT_MARGIN)),
+    }
+    assert choose(evidence, HOME).chosen == chosen
+    assert choose(dict(reversed(evidence.items())), HOME).chosen == chosen
 
 
 def test_edges_do_not_decide_between_chains_and_the_unchanged_frames() -> None:
@@ -539,7 +553,7 @@ def test_the_rule_is_part_of_every_request() -> None:
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
         "concord": "median kappa, background left out", "least_concord": CONCORD, "kept": KEPT,
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
-        "least_support": LEAST_SUPPORT, "edges_px": [SIGMA_PX, NEAR_PX],
+        "least_support": LEAST_SUPPORT, "support_margin": SUPPORT_MARGIN, "edges_px": [SIGMA_PX, NEAR_PX],
     }  # fmt: skip
 
 
