@@ -33,7 +33,7 @@ def edge_support(image: NDArray, mask: NDArray) -> float:
     The gradient is that of the square root of the mean over channels, smoothed by a Gaussian with a standard deviation of
     1.5 px: with the square root, noise of counted photons is as large in bright objects as in dark ones, and the
     brightest objects do not decide alone. A mask that outgrows its objects has contours on the flat ground beside them. It
-    does not matter whether objects are brighter than the ground. Only masks of the same image at the same resolution can be
+    hardly matters whether objects are brighter than the ground. Only masks of the same image at the same resolution can be
     compared.
 
     References
