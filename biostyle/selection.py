@@ -1,7 +1,6 @@
 """Which candidate to use, judged without any label of B.
 
-In: segmenters and unlabelled images. Out: label-free scores, and the choice among candidates. Truth never comes here.
-
+In: segmenters and unlabelled images. Out: label-free scores, and the choice. Truth never comes here.
 A segmenter that meets images it understands is sure of itself and gives the same answer when the image is turned. Both
 can be measured without annotations. A full mask is perfect in both and an empty one in the second, so these are ruled
 out first. What was *trained* on B is sure of itself whatever it learned, so a learned candidate must also see the objects
@@ -47,9 +46,8 @@ LEARNED_MARGIN = 0.01
 CONCORD, N_IN_CONCORD = 0.5, 5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
-# Contours on flatter ground than what is around them are on no edges. Supports that differ by less than this share cannot be
-# told apart; then who finds more is right, since away from home a segmenter misses more than it invents.
-LEAST_SUPPORT, SUPPORT_MARGIN = 1.0, 0.03
+# Contours on flatter ground than what is around them are on no edges; only what is above counts for a candidate.
+LEAST_SUPPORT = 1.0
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
 AT_HOME = 0.01
 # All of the above, part of every request that depends on it: on the scores alone, or on the whole rule.
@@ -66,7 +64,7 @@ RULE: dict[str, Any] = {
     "sure": SURE,
     "unsure": UNSURE,
     "least_trusted": LEAST_TRUSTED,
-    "support_margin": SUPPORT_MARGIN,
+    "learned": "excess support times fraction, or support of single objects",
     "least_concord": CONCORD,
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
@@ -145,8 +143,7 @@ class Choice:
     reason : str
         Why, in one sentence.
     candidates : dict of str to dict
-        Measures of each candidate, ``label_free`` among them; ``kept`` is the agreement of a learned one with the best
-        that was not learned.
+        Measures of each, ``label_free`` among them; ``kept`` is a learned one's agreement with the best that was not learned.
     """
 
     chosen: str
@@ -195,8 +192,7 @@ def judge(
     -----
     With foreground probabilities p and mask m = [p > 1/2], the confidence is 2 Σ p m / (Σ p + Σ m), and the agreement
     2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
-    (foreground outside [0.005, 0.75]) counts 0 in both. Where each image shows one object, a third part of the score is the
-    share of m that is in its main object.
+    (foreground outside [0.005, 0.75]) counts 0 in both.
     """
     confidences, agreements, fractions, shares, masks, supports = [], [], [], [], [], []
     for image in images:
@@ -301,8 +297,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     -------
     Choice
         Among the candidates that were not learned, :func:`best_candidate`; then, of this one and of those learned ones
-        whose score is lower by ``LEARNED_MARGIN`` at most and who keep the objects, the one that finds most of those whose
-        contours lie on the steepest edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A
+        whose score is lower by ``LEARNED_MARGIN`` at most and who keep the objects, the one that finds most on the steepest
+        edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A
         is unsure at home, or the chains are not in concord, and where S_A is at home.
 
     Examples
@@ -354,9 +350,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         for name, share in kept.items()
         if share >= KEPT and scores[name].value >= best.value - LEARNED_MARGIN
     ]
-    steepest = max(edges[name] for name in (simplest, *faithful))
-    alike = [name for name in (simplest, *faithful) if edges[name] >= (1 - SUPPORT_MARGIN) * steepest]
-    chosen = max(alike, key=lambda name: scores[name].foreground_fraction, default=simplest)
+    chosen = max([simplest, *faithful], key=lambda name: _found_on_edges(evidence[name]))
     if chosen == IDENTITY:
         return stay(
             "No candidate that keeps the objects is better than the unchanged frames: by its label-free score "
@@ -364,15 +358,15 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
             f"({edges[IDENTITY]:.2f} times as steep as what is around them)."
         )
     winner = scores[chosen]
-    rises = winner.value >= identity.value
-    goes = "rises" if rises else "falls, by no more than a learned candidate may lack,"
+    goes = "rises" if winner.value >= identity.value else "falls, as little as it may for a learned one,"
     reason = (
         f"The label-free score {goes} from {identity.value:.3f} to {winner.value:.3f} with {chosen} "
         f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"
         + (f", in one object {winner.singleness:.3f}" if winner.singleness is not None else "")
         + (
-            f", agreement with {simplest} {kept[chosen]:.2f}; its contours lie on edges {edges[chosen]:.2f} times as steep as "
-            f"what is around them, those of {simplest} {edges[simplest]:.2f})."
+            f", agreement with {simplest} {kept[chosen]:.2f}; it finds {winner.foreground_fraction:.1%} of the pixels, on "
+            f"edges {edges[chosen]:.2f} times as steep as what is around, {simplest} {best.foreground_fraction:.1%} on "
+            f"{edges[simplest]:.2f})."
             if chosen in kept
             else ")."
         )
@@ -391,6 +385,12 @@ def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     """Whether two foreground fractions differ by less than a factor of two."""
     return 0.5 * other.foreground_fraction <= one.foreground_fraction <= 2 * other.foreground_fraction
+
+
+def _found_on_edges(found: Evidence) -> float:
+    """Support above 1, times the foreground where there may be several objects: of these more are missed than invented."""
+    excess = found.edge_support - LEAST_SUPPORT
+    return excess * found.score.foreground_fraction if found.score.singleness is None else excess
 
 
 def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
