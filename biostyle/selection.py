@@ -64,7 +64,7 @@ RULE: dict[str, Any] = {
     "sure": SURE,
     "unsure": UNSURE,
     "least_trusted": LEAST_TRUSTED,
-    "learned": "excess support times fraction, or support of single objects",
+    "learned": "excess support times fraction, or support of single objects, above the best frozen one",
     "least_concord": CONCORD,
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
@@ -247,8 +247,7 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     >>> best_candidate({"simple": simple, "elaborate": elaborate})
     'simple'
     """
-    on_edges = {name: found for name, found in evidence.items() if found.edge_support >= LEAST_SUPPORT}
-    among = on_edges or evidence
+    among = _on_edges(evidence)
     best = max(found.score.value for found in among.values())
     n_frames = max(len(found.masks) for found in among.values())
     margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
@@ -256,7 +255,7 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
 
 
 def concord(ranking: Sequence[Evidence]) -> float:
-    """Say how much the best few of many different chains see the same.
+    """Say how much the best few of many different chains see the same: what is imagined in noise depends on the look.
 
     Parameters
     ----------
@@ -267,10 +266,6 @@ def concord(ranking: Sequence[Evidence]) -> float:
     -------
     float
         Cohen's kappa, as a mean over frames and the median over all pairs, in [-1, 1]; 1 for a single chain.
-
-    Notes
-    -----
-    Objects are there however they are looked at; what is imagined in noise is not. A mean would let one chain outvote four.
     """
     found = [
         statistics.fmean(
@@ -296,9 +291,9 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     Returns
     -------
     Choice
-        Among the candidates that were not learned, :func:`best_candidate`; then, of this one and of those learned ones
-        whose score is lower by ``LEARNED_MARGIN`` at most and who keep the objects, the one that finds most on the steepest
-        edges. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A
+        Of the best that was not learned and of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most and who
+        keep its objects, the one that finds most on the steepest edges; where that was not learned, :func:`best_candidate`
+        of its like. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A
         is unsure at home, or the chains are not in concord, and where S_A is at home.
 
     Examples
@@ -313,12 +308,9 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     scores = {name: found.score for name, found in evidence.items()}
     edges = {name: found.edge_support for name, found in evidence.items()}
     identity = scores[IDENTITY]
-    simplest = best_candidate({name: found for name, found in evidence.items() if not found.learned})
-    kept = {
-        name: _mean_dice(found.masks, evidence[simplest].masks)
-        for name, found in evidence.items()
-        if found.learned
-    }
+    frozen = {name: found for name, found in evidence.items() if not found.learned}
+    strongest = max(_on_edges(frozen), key=lambda name: scores[name].value)
+    kept = {name: _same(found, evidence[strongest]) for name, found in evidence.items() if found.learned}
     measures = {
         name: {**score.measures, "edge_support": edges[name], "label_free": score.value}
         | ({"kept": kept[name]} if name in kept else {})
@@ -328,11 +320,11 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     def stay(reason: str) -> Choice:
         return Choice(IDENTITY, "don't adapt", reason, measures)
 
-    best = scores[simplest]
+    best = scores[strongest]
     trusted, sure = _limits(at_home)
     if best.value < trusted:
         return stay(
-            f"The best label-free score of the frozen segmenter, {best.value:.3f} by {simplest}, is below {trusted:.3f}: it "
+            f"The best label-free score of the frozen segmenter, {best.value:.3f} by {strongest}, is below {trusted:.3f}: it "
             "may not know this kind of image at all."
         )
     if found_concord < CONCORD:
@@ -350,7 +342,9 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         for name, share in kept.items()
         if share >= KEPT and scores[name].value >= best.value - LEARNED_MARGIN
     ]
-    chosen = max([simplest, *faithful], key=lambda name: _found_on_edges(evidence[name]))
+    chosen = max([strongest, *faithful], key=lambda name: _found_on_edges(evidence[name]))
+    if chosen == strongest:
+        chosen = best_candidate(frozen)
     if chosen == IDENTITY:
         return stay(
             "No candidate that keeps the objects is better than the unchanged frames: by its label-free score "
@@ -364,9 +358,9 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         f"(confidence {winner.confidence:.3f}, agreement under rotation {winner.agreement:.3f}"
         + (f", in one object {winner.singleness:.3f}" if winner.singleness is not None else "")
         + (
-            f", agreement with {simplest} {kept[chosen]:.2f}; it finds {winner.foreground_fraction:.1%} of the pixels, on "
-            f"edges {edges[chosen]:.2f} times as steep as what is around, {simplest} {best.foreground_fraction:.1%} on "
-            f"{edges[simplest]:.2f})."
+            f", agreement with {strongest} {kept[chosen]:.2f}; it finds {winner.foreground_fraction:.1%} of the pixels, on "
+            f"edges {edges[chosen]:.2f} times as steep as what is around, {strongest} {best.foreground_fraction:.1%} on "
+            f"{edges[strongest]:.2f})."
             if chosen in kept
             else ")."
         )
@@ -387,14 +381,20 @@ def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     return 0.5 * other.foreground_fraction <= one.foreground_fraction <= 2 * other.foreground_fraction
 
 
+def _on_edges(evidence: Mapping[Key, Evidence]) -> Mapping[Key, Evidence]:
+    """Those whose contours lie on edges, or all if nobody's do."""
+    return {
+        name: found for name, found in evidence.items() if found.edge_support >= LEAST_SUPPORT
+    } or evidence
+
+
 def _found_on_edges(found: Evidence) -> float:
     """Support above 1, times the foreground where there may be several objects: of these more are missed than invented."""
     excess = found.edge_support - LEAST_SUPPORT
     return excess * found.score.foreground_fraction if found.score.singleness is None else excess
 
 
-def _mean_dice(masks: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
+def _same(one: Evidence, other: Evidence) -> float:
     """Mean Dice coefficient over frames."""
-    return statistics.fmean(
-        dice(one.numpy(), other.numpy()) for one, other in zip(masks, others, strict=True)
-    )
+    pairs = zip(one.masks, other.masks, strict=True)
+    return statistics.fmean(dice(mask.numpy(), twin.numpy()) for mask, twin in pairs)

@@ -486,6 +486,16 @@ def test_more_that_is_found_makes_up_for_less_steep_edges(fraction: float, edges
     assert choose(dict(reversed(evidence.items())), HOME).chosen == chosen
 
 
+def test_what_was_learned_competes_with_the_chain_it_stands_behind() -> None:
+    """Though the unchanged frames are as good as the chain, and have steeper contours, and would be kept."""
+    plain = {IDENTITY: found(0.958, edges=1.47), "matching": found(0.962, edges=1.34)}
+    assert stays(choose(plain, HOME))
+    choice = choose({**plain, "retrain": found(0.978, edges=1.37, learned=True)}, HOME)
+    assert choice.chosen == "retrain"
+    assert "on 1.34)" in choice.reason
+    assert stays(choose({**plain, "retrain": found(0.978, edges=1.33, learned=True)}, HOME))
+
+
 def test_where_images_show_one_object_edges_alone_count() -> None:
     """There a segmenter invents more than it misses."""
 
@@ -567,7 +577,7 @@ def test_the_rule_is_part_of_every_request() -> None:
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
         "concord": "median kappa, background left out", "least_concord": CONCORD, "kept": KEPT,
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
-        "learned": "excess support times fraction, or support of single objects",
+        "learned": "excess support times fraction, or support of single objects, above the best frozen one",
         "least_support": LEAST_SUPPORT, "edges_px": [SIGMA_PX, NEAR_PX],
     }  # fmt: skip
 
