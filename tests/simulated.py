@@ -35,6 +35,7 @@ pipeline = "cell-tracking"
 seed = 0
 device = "cpu"
 domain_a = "nikon"
+candidates = ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
 
 [domains.nikon]
 folder = "SIM-A"

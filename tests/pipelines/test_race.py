@@ -184,7 +184,7 @@ def test_the_chosen_chain_is_better_where_something_is_to_be_gained(trained: Tra
 def test_a_race_of_photographs_stays_in_colour(photograph_run: PhotographRun, tmp_path: Path) -> None:
     run, options = photograph_run, BuildOptions()
     raced = race(CONFIG, run.a, run.b, run.segmenter, tmp_path, options)
-    assert list(raced.candidates) == ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
+    assert list(raced.candidates) == ["matching", "cyclegan", "cyclegan_sa", "retrain"]
     assert set(read_choice(raced.choice)["candidates"]) == {"before", *raced.candidates}
     domain = load_prepared(run.b)
     for name, candidate in raced.candidates.items():
