@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ def match(
     out : Path
         Candidate directory to make: ``chain``, which is the one that changes least among those that cannot be told from
         the best, of those whose contours lie on edges; ``chains.csv`` with every chain's score, finalists first;
-        ``concord.json`` with the agreement of the best;
-        where the grid says that images show one object, ``single_object``, which keeps it.
+        ``concord.json`` with the agreement of the best; where the grid says that images show one object,
+        ``single_object``, which keeps it.
     settings : GridSettings
         The grid.
     prepared_a : Path or None
@@ -127,7 +128,8 @@ def match(
             return found
 
         middle = [images[len(images) // 2]]
-        first = {chain: judged(chain, position, middle) for position, chain in enumerate(chains)}
+        # Without the masks: those of all chains would fill the memory where frames are large.
+        first = {chain: replace(judged(chain, at, middle), masks=()) for at, chain in enumerate(chains)}
         finalists = sorted(chains, key=lambda chain: -first[chain].score.value)[:n_finalists]
         evidence = {
             chain: judged(chain, len(chains) + position, images)
