@@ -1,49 +1,38 @@
-"""Which candidate to use, judged without any label of B.
+"""Which candidate to use, decided without any label of B.
 
-In: segmenters and unlabelled images. Out: label-free scores, and the choice. Truth never comes here.
-A segmenter that meets images it understands is sure of itself and gives the same answer when the image is turned. Both
-can be measured without annotations. A full mask is perfect in both and an empty one in the second, so these are ruled
-out first. What was *trained* on B is sure of itself whatever it learned, so a learned candidate must also see the objects
-that the frozen segmenter sees behind the best deterministic chain, and draw them where the image has edges.
+In: what :mod:`biostyle.evidence` knows of each. Out: the choice. Truth never comes here.
+A frozen segmenter is taken at its word, as far as edges of the image bear it out. What was *trained* on B is sure of itself
+whatever it learned, so a learned candidate must also see the objects that the frozen segmenter sees behind the best
+deterministic chain.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-import torch
-from torch import nn
-
-from biostyle.adaptation import foreground, foreground_when_turned
-from biostyle.data.preprocessing import Preprocessing, resize
-from biostyle.devices import autocast
-from biostyle.metrics.agreement import dice, kappa
-from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX, edge_support
-from biostyle.models.single_object import SingleObject
-from biostyle.types import NDArray
+from biostyle.evidence import LARGEST_FRACTION, SMALLEST_FRACTION, Evidence, LabelFreeScore
+from biostyle.metrics.agreement import dice
+from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX
 
 Verdict = Literal["adopt", "adopt with care", "don't adapt"]
 Key = TypeVar("Key")
 IDENTITY = "before"
-# A mask below or above these foreground fractions says nothing about a frame that holds some cells.
-SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
 # Below the first score nobody is believed, below the second only with care.
 TRUSTED, SURE = 0.935, 0.95
 # Where S_A is unsure at home, both are lower: a candidate may lack this much more than S_A lacks there. But noise and empty
 # frames reach almost the last of these.
 UNSURE, LEAST_TRUSTED = 1.6, 0.8
-# Candidates whose scores are this close cannot be told apart on three frames; the one that changes least is taken. What
-# cannot be told apart becomes less with the root of their number, as the error of a mean does.
+# Candidates whose scores are this close cannot be told apart on three frames; of chains the one on the steepest edges is
+# taken, of others the one that changes least. It becomes less with the root of their number, as the error of a mean does.
 MARGIN, N_OF_MARGIN = 0.005, 3
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
 LEARNED_MARGIN = 0.01
-# The five best chains must agree this well with one another, as a median Cohen's kappa.
-CONCORD, N_IN_CONCORD = 0.5, 5
+# The best few chains must agree this well with one another, as a median Cohen's kappa.
+CONCORD = 0.5
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
 # Contours on flatter ground than what is around them are on no edges; only what is above counts for a candidate.
@@ -57,6 +46,7 @@ SCORING: dict[str, Any] = {
     "concord": "median kappa, background left out",
     "least_support": LEAST_SUPPORT,
     "edges_px": [SIGMA_PX, NEAR_PX],
+    "ties": "chains by support, candidates by order",
 }
 RULE: dict[str, Any] = {
     **SCORING,
@@ -70,64 +60,6 @@ RULE: dict[str, Any] = {
     "learned_margin": LEARNED_MARGIN,
     "at_home": AT_HOME,
 }
-
-
-@dataclass(frozen=True)
-class LabelFreeScore:
-    """What can be said of a candidate's masks without truth.
-
-    Attributes
-    ----------
-    confidence : float
-        Soft Dice coefficient of the foreground probabilities with their own mask, in [0, 1]; 0 where it is degenerate.
-    agreement : float
-        Dice coefficient of the mask with that of the frame turned by 90°, turned back, in [0, 1]; 0 where it is degenerate.
-    foreground_fraction : float
-        Share of the pixels called foreground.
-    singleness : float or None
-        Share of the foreground that is in its main object, in [0, 1]; 0 where the mask is degenerate. None where images
-        may show several objects.
-    """
-
-    confidence: float
-    agreement: float
-    foreground_fraction: float
-    singleness: float | None = None
-
-    @property
-    def value(self) -> float:
-        """Mean of confidence, agreement and, where it is known, singleness."""
-        return statistics.fmean(
-            part for part in (self.confidence, self.agreement, self.singleness) if part is not None
-        )
-
-    @property
-    def measures(self) -> dict[str, float]:
-        """What is known, by name."""
-        return {name: part for name, part in vars(self).items() if part is not None}
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a race knows of one candidate.
-
-    Attributes
-    ----------
-    score : LabelFreeScore
-        Means over the frames.
-    masks : tuple of Tensor of shape (H, W)
-        Its foreground in each frame, bool, on the frame's own grid.
-    learned : bool
-        Whether some part of it was trained on B.
-    edge_support : float
-        How much steeper the frames are along the contours of its masks than around them, as a mean over frames with
-        contours; 0 where there are none, NaN where nobody looked.
-    """
-
-    score: LabelFreeScore
-    masks: tuple[torch.Tensor, ...]
-    learned: bool = False
-    edge_support: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -150,76 +82,6 @@ class Choice:
     verdict: Verdict
     reason: str
     candidates: dict[str, dict[str, float]]
-
-
-@torch.inference_mode()
-def judge(
-    segmenter: nn.Module,
-    images: Iterable[NDArray],
-    preprocessing: Preprocessing,
-    device: torch.device,
-    *,
-    learned: bool = False,
-    single_object: SingleObject | None = None,
-    edges_at: Preprocessing | None = None,
-) -> Evidence:
-    """Look at a segmenter's masks of some frames, without truth.
-
-    Parameters
-    ----------
-    segmenter : Module
-        A Segmenter on ``device`` and in evaluation mode.
-    images : iterable of ndarray of shape (H, W) or (H, W, 3)
-        Raw frames of any dtype.
-    preprocessing : Preprocessing
-        How the segmenter wants its input.
-    device : device
-        Where to compute.
-    learned : bool
-        Whether some part of the segmenter was trained on B.
-    single_object : SingleObject or None
-        Finds the main object, where each image shows one.
-    edges_at : Preprocessing or None
-        How frames are shown to look for edges along the contours, the same for all that are to be compared; None does not
-        look.
-
-    Returns
-    -------
-    Evidence
-        Score, masks and, where it is wanted, the support by edges.
-
-    Notes
-    -----
-    With foreground probabilities p and mask m = [p > 1/2], the confidence is 2 Σ p m / (Σ p + Σ m), and the agreement
-    2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
-    (foreground outside [0.005, 0.75]) counts 0 in both.
-    """
-    confidences, agreements, fractions, shares, masks, supports = [], [], [], [], [], []
-    for image in images:
-        batch = preprocessing.image_batch(image).to(device)
-        with autocast(device):
-            probs = foreground(segmenter, batch)
-            turned = foreground_when_turned(segmenter, batch)
-        mask = probs > 0.5
-        fractions.append(float(mask.float().mean()))
-        telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
-        found = mask.cpu().numpy()
-        confidences.append(dice(probs.cpu().numpy(), found) if telling else 0.0)
-        agreements.append(dice((turned > 0.5).cpu().numpy(), found) if telling else 0.0)
-        if single_object is not None:
-            kept = single_object.keep(mask[:, 0]).sum()
-            shares.append(float(kept / mask.sum()) if telling else 0.0)
-        masks.append((resize(probs, image.shape[:2])[0, 0] > 0.5).cpu())
-        if edges_at is not None:
-            shown = edges_at.image_batch(image)[0]
-            drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0] > 0.5
-            if drawn.any() and not drawn.all():
-                supports.append(edge_support(shown.numpy(), drawn.numpy()))
-    n = len(fractions)
-    singleness = sum(shares) / n if shares else None
-    score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
-    support = sum(supports) / max(len(supports), 1) if edges_at is not None else math.nan
-    return Evidence(score, tuple(masks), learned, support)
 
 
 def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
@@ -247,33 +109,37 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     >>> best_candidate({"simple": simple, "elaborate": elaborate})
     'simple'
     """
-    among = _on_edges(evidence)
-    best = max(found.score.value for found in among.values())
-    n_frames = max(len(found.masks) for found in among.values())
-    margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
-    return next(name for name, found in among.items() if found.score.value >= best - margin)
+    return next(iter(_not_told_from_best(evidence)))
 
 
-def concord(ranking: Sequence[Evidence]) -> float:
-    """Say how much the best few of many different chains see the same: what is imagined in noise depends on the look.
+def best_chain(evidence: Mapping[Key, Evidence]) -> Key:
+    """Return the one on the steepest edges of those whose score cannot be told from the best.
 
     Parameters
     ----------
-    ranking : sequence of Evidence
-        Deterministic chains on the same frames, best first; those after the fifth are not looked at.
+    evidence : mapping of key to Evidence
+        Deterministic chains on the same frames, as for :func:`best_candidate`, which differs in what it does with ties.
 
     Returns
     -------
-    float
-        Cohen's kappa, as a mean over frames and the median over all pairs, in [-1, 1]; 1 for a single chain.
+    key
+        Of the winner; the first of several on edges that are as steep.
+
+    Raises
+    ------
+    ValueError
+        If there are no chains.
+
+    Examples
+    --------
+    >>> import torch
+    >>> score, mask = LabelFreeScore(0.9, 0.9, 0.1), torch.ones(2, 2, dtype=torch.bool)
+    >>> flat, steep = (Evidence(score, (mask,), edge_support=support) for support in (1.2, 1.5))
+    >>> best_chain({"flat": flat, "steep": steep})
+    'steep'
     """
-    found = [
-        statistics.fmean(
-            kappa(mask.numpy(), twin.numpy()) for mask, twin in zip(one.masks, other.masks, strict=True)
-        )
-        for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)
-    ]
-    return statistics.median(found) if found else 1.0
+    among = _not_told_from_best(evidence)
+    return max(among, key=lambda name: among[name].edge_support)
 
 
 def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_concord: float = 1.0) -> Choice:
@@ -286,7 +152,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     at_home : LabelFreeScore
         Of S_A on frames of A.
     found_concord : float
-        What :func:`concord` says of the best chains.
+        What :func:`biostyle.evidence.concord` says of the best chains.
 
     Returns
     -------
@@ -298,6 +164,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
 
     Examples
     --------
+    >>> import torch
     >>> mask = torch.ones(2, 2, dtype=torch.bool)
     >>> sure, unsure = (Evidence(LabelFreeScore(p, p, 0.1), (mask,)) for p in (0.96, 0.8))
     >>> choose({"before": unsure, "matching": sure}, LabelFreeScore(0.98, 0.98, 0.1)).chosen
@@ -379,6 +246,15 @@ def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     """Whether two foreground fractions differ by less than a factor of two."""
     return 0.5 * other.foreground_fraction <= one.foreground_fraction <= 2 * other.foreground_fraction
+
+
+def _not_told_from_best(evidence: Mapping[Key, Evidence]) -> dict[Key, Evidence]:
+    """Those on edges whose score is within the margin of the best of them, in order."""
+    among = _on_edges(evidence)
+    best = max(found.score.value for found in among.values())
+    n_frames = max(len(found.masks) for found in among.values())
+    margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
+    return {name: found for name, found in among.items() if found.score.value >= best - margin}
 
 
 def _on_edges(evidence: Mapping[Key, Evidence]) -> Mapping[Key, Evidence]:

@@ -1,210 +1,34 @@
-"""The label-free score by hand, and the choice it leads to."""
+"""The choice that evidence leads to, by hand."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
-import torch
-from sklearn.metrics import cohen_kappa_score
-from torch import nn
 
-from biostyle.adaptation import AdaptedSegmenter
-from biostyle.data.preprocessing import Preprocessing, resize
-from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX, edge_support
-from biostyle.models.single_object import SingleObject
+from biostyle.evidence import LARGEST_FRACTION, SMALLEST_FRACTION, Evidence, LabelFreeScore
+from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX
 from biostyle.selection import (
     AT_HOME,
     CONCORD,
     IDENTITY,
     KEPT,
-    LARGEST_FRACTION,
     LEARNED_MARGIN,
     LEAST_SUPPORT,
     LEAST_TRUSTED,
     MARGIN,
-    N_IN_CONCORD,
     RULE,
-    SMALLEST_FRACTION,
     SURE,
     TRUSTED,
     UNSURE,
     Choice,
-    Evidence,
-    LabelFreeScore,
     best_candidate,
+    best_chain,
     choose,
-    concord,
-    judge,
 )
+from tests.evidence_by_hand import found, spots
 
-CPU = torch.device("cpu")
-AS_THEY_ARE = Preprocessing(scaling="dtype")
 HOME = LabelFreeScore(0.98, 0.98, 0.1)
-
-
-class GrayIsProbability(nn.Module):
-    """A Segmenter whose probability of foreground is the gray value itself."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        probs = images.clamp(1e-6, 1 - 1e-6)
-        return torch.cat([torch.zeros_like(probs), torch.logit(probs)], dim=1)
-
-
-class LeftColumnOnly(GrayIsProbability):
-    """The same, but nothing is ever found outside the first column: it depends on where things are."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits = super().forward(images)
-        logits[:, 1, :, 1:] = -20
-        return logits
-
-
-def frame(*rows: list[float]) -> np.ndarray:
-    return np.array(rows, np.float32)
-
-
-def look(
-    segmenter: nn.Module,
-    *images: np.ndarray,
-    preprocessing: Preprocessing = AS_THEY_ARE,
-    single_object: SingleObject | None = None,
-) -> Evidence:
-    return judge(segmenter, images, preprocessing, CPU, single_object=single_object)
-
-
-def spots(n: int, shift: int = 0) -> tuple[torch.Tensor, ...]:
-    """The masks of one frame of 100 pixels, of which n are foreground, from ``shift`` on."""
-    mask = torch.zeros(100, dtype=torch.bool)
-    mask[shift : shift + n] = True
-    return (mask.view(10, 10),)
-
-
-def found(
-    confidence: float,
-    agreement: float | None = None,
-    *,
-    fraction: float = 0.1,
-    masks: tuple[torch.Tensor, ...] | None = None,
-    learned: bool = False,
-    edges: float | None = None,
-) -> Evidence:
-    """Evidence of a candidate that sees the same ten pixels as all others, unless told otherwise.
-
-    Contours of a learned one lie on edges as steep as it is sure, and on steeper ones than those of any other.
-    """
-    score = LabelFreeScore(confidence, confidence if agreement is None else agreement, fraction)
-    edges = (1 + score.value if learned else 1.0) if edges is None else edges
-    return Evidence(score, spots(10) if masks is None else masks, learned, edges)
-
-
-def test_confidence_and_fraction_are_those_computed_by_hand() -> None:
-    score = look(GrayIsProbability(), frame([0.9, 0.1], [0.8, 0.2])).score
-    assert score.confidence == pytest.approx(2 * 1.7 / (2.0 + 2))  # 2 Σpm / (Σp + Σm)
-    assert score.foreground_fraction == 0.5
-    assert score.agreement == 1
-    assert score.value == pytest.approx((0.85 + 1) / 2)
-
-
-def test_agreement_is_the_dice_of_the_mask_and_the_turned_mask() -> None:
-    """Of the upper row it finds the left pixel; of the frame turned by 90°, both."""
-    score = look(LeftColumnOnly(), frame([0.9, 0.9], [0.1, 0.1])).score
-    assert score.foreground_fraction == 0.25
-    assert score.agreement == pytest.approx(2 * 1 / (1 + 2))
-
-
-def test_scores_are_means_over_frames_of_any_shape() -> None:
-    wide, square = frame(*[[0.8] * 3 + [0.2] * 3] * 2), frame([0.9, 0.1], [0.8, 0.2])
-    first, second, both = (
-        look(GrayIsProbability(), *images).score for images in ([wide], [square], [wide, square])
-    )
-    assert both.confidence == pytest.approx((first.confidence + second.confidence) / 2)
-    assert both.foreground_fraction == pytest.approx((0.5 + 0.5) / 2)
-
-
-@pytest.mark.parametrize("gray", [1e-5, 0.999])
-def test_an_empty_or_full_mask_scores_nothing_however_sure_it_is(gray: float) -> None:
-    score = look(GrayIsProbability(), np.full((8, 8), gray, np.float32)).score
-    assert (score.confidence, score.agreement, score.value) == (0, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("n_foreground", "counts"),
-    [(0, False), (4, False), (6, True), (749, True), (751, False), (1000, False)],
-)
-def test_the_guard_holds_at_its_bounds(n_foreground: int, counts: bool) -> None:
-    assert (SMALLEST_FRACTION, LARGEST_FRACTION) == (0.005, 0.75)
-    image = np.full(1000, 0.1, np.float32)
-    image[:n_foreground] = 0.9
-    assert (look(GrayIsProbability(), image.reshape(20, 50)).score.value > 0) == counts
-
-
-def test_the_guard_looks_at_each_frame() -> None:
-    """Full here and empty there is a sensible fraction on average, and still says nothing."""
-    score = look(GrayIsProbability(), *(np.full((8, 8), gray, np.float32) for gray in (0.999, 1e-5))).score
-    assert score.foreground_fraction == 0.5
-    assert score.value == 0
-
-
-def lesion_and_shadow() -> tuple[np.ndarray, SingleObject]:
-    """An image of 8 x 8 pixels with six in the middle and ten along the border, and what keeps those in the middle."""
-    image = np.full((8, 8), 0.1, np.float32)
-    image[3:5, 3:6] = image[0, :8] = image[1, :2] = 0.9
-    middle = torch.zeros(8, 8, dtype=torch.uint8)
-    middle[3:5, 3:5] = 1
-    return image, SingleObject.of([middle], grid=8)
-
-
-def test_singleness_is_the_share_of_the_foreground_in_its_main_object() -> None:
-    image, in_the_middle = lesion_and_shadow()
-    score = look(GrayIsProbability(), image, single_object=in_the_middle).score
-    assert score.singleness == pytest.approx(6 / 16)
-    confidence = 2 * 0.9 * 16 / (0.9 * 16 + 0.1 * 48 + 16)
-    assert score.value == pytest.approx((confidence + 1 + 6 / 16) / 3)
-    assert score.measures == {
-        "confidence": pytest.approx(confidence), "agreement": 1, "foreground_fraction": 0.25,
-        "singleness": pytest.approx(6 / 16),
-    }  # fmt: skip
-
-
-def test_singleness_is_a_mean_over_frames_and_0_where_the_mask_is_degenerate() -> None:
-    image, in_the_middle = lesion_and_shadow()
-    alone = image.copy()
-    alone[:2] = 0.1
-    empty, full = np.full((8, 8), 1e-5, np.float32), np.full((8, 8), 0.999, np.float32)
-    for images, expected in (
-        ([alone], 1),
-        ([empty], 0),
-        ([full], 0),
-        ([image, alone, empty, full], (6 / 16 + 1) / 4),
-    ):
-        score = look(GrayIsProbability(), *images, single_object=in_the_middle).score
-        assert score.singleness == pytest.approx(expected)
-    assert look(GrayIsProbability(), empty, single_object=in_the_middle).score.value == 0
-
-
-def test_where_images_may_show_several_objects_their_number_is_no_matter() -> None:
-    image, in_the_middle = lesion_and_shadow()
-    plain, known = (
-        look(GrayIsProbability(), image, single_object=keeper).score for keeper in (None, in_the_middle)
-    )
-    assert plain.singleness is None
-    assert plain.value == pytest.approx((plain.confidence + plain.agreement) / 2)
-    assert list(plain.measures) == ["confidence", "agreement", "foreground_fraction"]
-    assert (plain.confidence, plain.agreement) == (known.confidence, known.agreement)
-
-
-def test_masks_lie_on_the_frames_own_grid_whatever_the_working_scale() -> None:
-    images = [np.zeros((24, 36), np.float32), np.zeros((31, 17), np.float32)]
-    for image in images:
-        image[4:12, 4:12] = 1
-    for scale in (0.5, 1.0, 2.0):
-        evidence = look(GrayIsProbability(), *images, preprocessing=AS_THEY_ARE.scaled(scale))
-        for mask, image in zip(evidence.masks, images, strict=True):
-            assert mask.dtype == torch.bool
-            assert mask.shape == image.shape
-            assert (mask.numpy() != (image > 0.5)).mean() < 0.03
 
 
 @pytest.mark.parametrize(("n_frames", "expected"), [(1, "simple"), (3, "simple"), (75, "elaborate")])
@@ -214,41 +38,34 @@ def test_many_frames_tell_apart_what_few_do_not(n_frames: int, expected: str) ->
     assert best_candidate(evidence) == expected
 
 
-def test_what_was_learned_is_noted() -> None:
-    image = frame([0.9, 0.1])
-    assert judge(GrayIsProbability(), [image], AS_THEY_ARE, CPU, learned=True).learned
-    assert not look(GrayIsProbability(), image).learned
-
-
-def test_laws() -> None:
-    rng = np.random.default_rng(0)
-    images = [rng.random((24, 36), np.float32) for _ in range(3)]
-    plain = look(GrayIsProbability(), *images)
-    assert plain.score.agreement == 1  # what decides pixel by pixel does not care about a turn
-    for part in (*plain.score.measures.values(), plain.score.value):
-        assert 0 <= part <= 1
-    same = look(AdaptedSegmenter(GrayIsProbability(), nn.Identity()), *images)
-    assert same.score == plain.score
-    assert all(torch.equal(one, other) for one, other in zip(same.masks, plain.masks, strict=True))
-    sharper = [image.round() for image in images]
-    assert look(GrayIsProbability(), *sharper).score.confidence > plain.score.confidence
-
-
-def test_no_gradient_is_kept() -> None:
-    scale = nn.Parameter(torch.ones(()))
-    segmenter = GrayIsProbability()
-    segmenter.register_parameter("scale", scale)
-    segmenter.register_forward_pre_hook(lambda _, images: images[0] * scale)
-    assert not any(mask.requires_grad for mask in look(segmenter, frame([0.9, 0.1])).masks)
-    assert scale.grad is None
-
-
 def test_a_tie_is_a_matter_of_the_margin() -> None:
     for difference, expected in ((0.9 * MARGIN, 1), (1.1 * MARGIN, 2)):
         scores = {1: 0.9, 2: 0.9 + difference, 3: 0.0}
         assert best_candidate({key: found(value) for key, value in scores.items()}) == expected
-    with pytest.raises(ValueError, match="empty"):
-        best_candidate({})
+    for best in (best_candidate, best_chain):
+        with pytest.raises(ValueError, match="empty"):
+            best({})
+
+
+@pytest.mark.parametrize(
+    ("supports", "expected"),
+    [
+        ((1.2, 1.1, 1.3, 3.0), "elaborate"),
+        ((1.2, 1.2, 1.2, 3.0), "simple"),
+        ((0.9, 1.1, 0.9, 0.9), "middle"),
+        ((math.nan,) * 4, "simple"),
+    ],
+    ids=["steepest", "as steep", "on edges", "nobody looked"],
+)
+def test_of_chains_that_cannot_be_told_apart_the_one_on_the_steepest_edges_is_best(
+    supports: tuple[float, ...], expected: str
+) -> None:
+    scores = {"simple": 0.9, "middle": 0.9 + 0.5 * MARGIN, "elaborate": 0.9 + 0.9 * MARGIN, "poor": 0.89}
+    evidence = {
+        name: found(score, edges=support)
+        for (name, score), support in zip(scores.items(), supports, strict=True)
+    }
+    assert best_chain(evidence) == expected
 
 
 @pytest.mark.parametrize(
@@ -267,38 +84,6 @@ def test_who_draws_on_no_edges_is_passed_over_unless_all_do(
     assert LEAST_SUPPORT == 1
     evidence = {"simple": found(0.95, edges=supports[0]), "elaborate": found(0.98, edges=supports[1])}
     assert best_candidate(evidence) == expected
-
-
-def test_concord_is_the_median_kappa_of_all_pairs() -> None:
-    """Ten pixels each: the first two share five, the third is elsewhere."""
-    seen = [found(0.9, masks=spots(10)), found(0.9, masks=spots(10, 5)), found(0.9, masks=spots(10, 50))]
-    flat = [one.masks[0].flatten().numpy() for one in seen]
-    pairs = [cohen_kappa_score(flat[i], flat[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    assert concord(seen) == pytest.approx(sorted(pairs)[1])
-    assert concord(seen[:2]) == pytest.approx(pairs[0])
-    assert concord(seen[:1]) == concord([]) == 1
-    assert concord([found(0.9, masks=spots(0))] * 2) == 1  # two that see nothing see the same
-
-
-def test_large_masks_are_in_no_concord_for_being_large() -> None:
-    one, other = (
-        torch.rand(200, 200, generator=torch.Generator().manual_seed(seed)) < 0.7 for seed in (0, 1)
-    )
-    assert (
-        abs(concord([found(0.9, masks=(one,)), found(0.9, masks=(other,))])) < 0.02
-    )  # their Dice coefficient is .7
-
-
-def test_concord_is_a_mean_over_frames_and_ends_with_the_best_five() -> None:
-    here, there = spots(10)[0], spots(10, 50)[0]
-    apart = concord([found(0.9, masks=(here,)), found(0.9, masks=(there,))])
-    both = concord([found(0.9, masks=(here, here)), found(0.9, masks=(here, there))])
-    assert both == pytest.approx((1 + apart) / 2)
-    assert N_IN_CONCORD == 5
-    same, other = found(0.9), found(0.9, masks=spots(10, 50))
-    assert concord([same] * 5 + [other]) == 1
-    assert concord([same] * 4 + [other]) == 1  # one astray is outvoted: six pairs of ten agree
-    assert concord([same] * 3 + [other] * 2) == pytest.approx(apart)  # four do
 
 
 def test_a_clear_winner_is_adopted_and_the_reason_holds_the_numbers() -> None:
@@ -512,26 +297,6 @@ def test_edges_do_not_decide_between_chains_and_the_unchanged_frames() -> None:
     assert choose({IDENTITY: found(0.6, edges=2), "matching": found(0.96)}, HOME).chosen == "matching"
 
 
-def test_the_support_by_edges_is_a_mean_over_frames_as_they_are_to_be_shown() -> None:
-    rng = np.random.default_rng(0)
-    images = [rng.random((24, 36), np.float32), np.zeros((31, 17), np.float32)]
-    images[1][8:20, 4:12] = 1
-    shown = AS_THEY_ARE.scaled(2.0)
-    sought = judge(GrayIsProbability(), images, AS_THEY_ARE, CPU, edges_at=shown)
-    expected = []
-    for image, mask in zip(images, sought.masks, strict=True):
-        batch = shown.image_batch(image)
-        drawn = resize(mask[None, None].float(), (batch.shape[2], batch.shape[3]))[0, 0] > 0.5
-        expected.append(edge_support(batch[0].numpy(), drawn.numpy()))
-    assert sought.edge_support == pytest.approx(np.mean(expected))
-    assert expected[1] > 1
-    assert math.isnan(look(GrayIsProbability(), *images).edge_support)  # nobody looked
-    empty = np.full((8, 8), 1e-5, np.float32)
-    with_empty = judge(GrayIsProbability(), [*images, empty], AS_THEY_ARE, CPU, edges_at=shown)
-    assert with_empty.edge_support == sought.edge_support  # a frame without contours says nothing
-    assert judge(GrayIsProbability(), [empty], AS_THEY_ARE, CPU, edges_at=shown).edge_support == 0
-
-
 def test_where_nobody_looked_for_edges_nothing_that_was_learned_is_chosen() -> None:
     learned = found(0.99, learned=True, edges=math.nan)
     plain = {IDENTITY: found(0.6, edges=math.nan), "matching": found(0.96, edges=math.nan)}
@@ -579,18 +344,5 @@ def test_the_rule_is_part_of_every_request() -> None:
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",
         "least_support": LEAST_SUPPORT, "edges_px": [SIGMA_PX, NEAR_PX],
+        "ties": "chains by support, candidates by order",
     }  # fmt: skip
-
-
-def test_photographs_are_judged_on_their_own_grid() -> None:
-    image = np.zeros((6, 8, 3), np.uint8)
-    image[1:4, 2:6] = 255
-
-    class FirstChannel(GrayIsProbability):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            assert images.shape == (1, 3, 6, 8) or images.shape == (1, 3, 8, 6)
-            return super().forward(images[:, :1])
-
-    found = judge(FirstChannel(), [image], AS_THEY_ARE, CPU)
-    assert found.score.foreground_fraction == pytest.approx(0.25)
-    assert torch.equal(found.masks[0], torch.from_numpy(image[..., 0] > 0))

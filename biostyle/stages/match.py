@@ -19,10 +19,11 @@ from biostyle.data.prepared import PreparedFrame, load_prepared, spread
 from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
+from biostyle.evidence import Evidence, concord, judge
 from biostyle.matching.chain import Step
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import SCORING, Evidence, best_candidate, concord, judge
+from biostyle.selection import SCORING, best_chain
 from biostyle.types import NDArray
 
 CONCORD = "concord.json"
@@ -48,8 +49,8 @@ def match(
     segmenter : Path
         Model directory of S_A.
     out : Path
-        Candidate directory to make: ``chain``, which is the one that changes least among those that cannot be told from
-        the best, of those whose contours lie on edges; ``chains.csv`` with every chain's score, finalists first;
+        Candidate directory to make: ``chain``, which is the one on the steepest edges of those that cannot be told from
+        the best; ``chains.csv`` with every chain's score, finalists first;
         ``concord.json`` with the agreement of the best; where the grid says that images show one object,
         ``single_object``, which keeps it.
     settings : GridSettings
@@ -135,7 +136,7 @@ def match(
             chain: judged(chain, len(chains) + position, images)
             for position, chain in enumerate(sorted(finalists, key=chains.index))
         }
-        best = best_candidate(evidence)
+        best = best_chain(evidence)
         ranking = sorted(evidence, key=lambda chain: -evidence[chain].score.value)
         table = [
             {
@@ -179,7 +180,7 @@ def read_concord(candidate: Path) -> float:
     Returns
     -------
     float
-        What :func:`biostyle.selection.concord` said; 1 for candidates that :func:`match` did not make.
+        What :func:`biostyle.evidence.concord` said; 1 for candidates that :func:`match` did not make.
     """
     path = candidate / CONCORD
     return json.loads(path.read_text())["concord"] if path.is_file() else 1.0

@@ -12,7 +12,8 @@ from biostyle.checkpoints import load_model
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
-from biostyle.selection import IDENTITY, RULE, Evidence, choose, judge
+from biostyle.evidence import Evidence, judge
+from biostyle.selection import IDENTITY, RULE, choose
 from biostyle.stages.match import read_concord
 from biostyle.stages.train_stylizer import ALARM
 

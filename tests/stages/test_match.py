@@ -22,6 +22,7 @@ from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ArtifactMismatchError, ConfigError, ImageError, MaskError
+from biostyle.evidence import Evidence, LabelFreeScore, concord, judge
 from biostyle.inference import segment_frame
 from biostyle.io.frames import write_frame
 from biostyle.io.labels import labels_to_mask, read_labels
@@ -30,7 +31,7 @@ from biostyle.matching.colour import Reinhard
 from biostyle.matching.grid import GridChain, GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import LEAST_SUPPORT, MARGIN, SCORING, Evidence, LabelFreeScore, concord, judge
+from biostyle.selection import LEAST_SUPPORT, MARGIN, SCORING
 from biostyle.stages import match as stage
 from biostyle.stages.match import match, read_concord
 from biostyle.stages.predict import predict, result_path
@@ -197,14 +198,22 @@ def test_a_chain_whose_contours_lie_on_no_edges_is_not_kept(
     assert list(table.loc[table["chosen"], "chain"]) == ["x1 square_root"]
 
 
-def test_of_chains_that_cannot_be_told_apart_the_one_that_changes_least_is_kept(
-    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("inverted_support", "expected"), [(1.2, "x1 square_root"), (1.3, "x1 inverted linear")]
+)
+def test_of_chains_that_cannot_be_told_apart_edges_choose_then_the_one_that_changes_least(
+    inverted_support: float, expected: str, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everywhere = Evidence(LabelFreeScore(0.9, 0.9, 0.2), (torch.ones(1, 1, dtype=torch.bool),))
-    monkeypatch.setattr(stage, "judge", lambda *_, **__: everywhere)
+    score, masks = LabelFreeScore(0.9, 0.9, 0.2), (torch.ones(1, 1, dtype=torch.bool),)
+
+    def look(adapted: AdaptedSegmenter, *_: object, **__: object) -> Evidence:
+        inverted = Polarity() in adapted.stylizer_ba.steps  # type: ignore[operator]
+        return Evidence(score, masks, edge_support=inverted_support if inverted else 1.2)
+
+    monkeypatch.setattr(stage, "judge", look)
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
     table = pd.read_csv(out / "chains.csv")
-    assert list(table.loc[table["chosen"], "chain"]) == ["x1 square_root"]
+    assert list(table.loc[table["chosen"], "chain"]) == [expected]
 
 
 def test_masks_of_b_are_never_looked_at(

@@ -19,13 +19,14 @@ from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ConfigError
+from biostyle.evidence import Evidence, LabelFreeScore, judge
 from biostyle.matching.chain import MatchingChain
 from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.models.residual_generator import ResidualGenerator
 from biostyle.models.single_object import SingleObject
 from biostyle.models.unet import UNet
-from biostyle.selection import Choice, Evidence, LabelFreeScore, choose, judge
+from biostyle.selection import Choice, choose
 from biostyle.stages import select as stage
 from biostyle.stages.match import match
 from biostyle.stages.prepare import prepare

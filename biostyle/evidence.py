@@ -1,0 +1,180 @@
+"""What can be said of a candidate's masks without any label of B.
+
+In: segmenters and unlabelled images. Out: label-free scores and what they were made of. Truth never comes here.
+A segmenter that meets images it understands is sure of itself and gives the same answer when the image is turned. Both
+can be measured without annotations. A full mask is perfect in both and an empty one in the second, so these are ruled
+out first. Whether contours lie on edges can be asked of the image alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from biostyle.adaptation import foreground, foreground_when_turned
+from biostyle.data.preprocessing import Preprocessing, resize
+from biostyle.devices import autocast
+from biostyle.metrics.agreement import dice, kappa
+from biostyle.metrics.edge_support import edge_support
+from biostyle.models.single_object import SingleObject
+from biostyle.types import NDArray
+
+# A mask below or above these foreground fractions says nothing about a frame that holds some cells.
+SMALLEST_FRACTION, LARGEST_FRACTION = 0.005, 0.75
+N_IN_CONCORD = 5  # chains that are asked whether they agree
+
+
+@dataclass(frozen=True)
+class LabelFreeScore:
+    """What can be said of a candidate's masks without truth.
+
+    Attributes
+    ----------
+    confidence : float
+        Soft Dice coefficient of the foreground probabilities with their own mask, in [0, 1]; 0 where it is degenerate.
+    agreement : float
+        Dice coefficient of the mask with that of the frame turned by 90°, turned back, in [0, 1]; 0 where it is degenerate.
+    foreground_fraction : float
+        Share of the pixels called foreground.
+    singleness : float or None
+        Share of the foreground that is in its main object, in [0, 1]; 0 where the mask is degenerate. None where images
+        may show several objects.
+    """
+
+    confidence: float
+    agreement: float
+    foreground_fraction: float
+    singleness: float | None = None
+
+    @property
+    def value(self) -> float:
+        """Mean of confidence, agreement and, where it is known, singleness."""
+        return statistics.fmean(
+            part for part in (self.confidence, self.agreement, self.singleness) if part is not None
+        )
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """What is known, by name."""
+        return {name: part for name, part in vars(self).items() if part is not None}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a race knows of one candidate.
+
+    Attributes
+    ----------
+    score : LabelFreeScore
+        Means over the frames.
+    masks : tuple of Tensor of shape (H, W)
+        Its foreground in each frame, bool, on the frame's own grid.
+    learned : bool
+        Whether some part of it was trained on B.
+    edge_support : float
+        How much steeper the frames are along the contours of its masks than around them, as a mean over frames with
+        contours; 0 where there are none, NaN where nobody looked.
+    """
+
+    score: LabelFreeScore
+    masks: tuple[torch.Tensor, ...]
+    learned: bool = False
+    edge_support: float = math.nan
+
+
+@torch.inference_mode()
+def judge(
+    segmenter: nn.Module,
+    images: Iterable[NDArray],
+    preprocessing: Preprocessing,
+    device: torch.device,
+    *,
+    learned: bool = False,
+    single_object: SingleObject | None = None,
+    edges_at: Preprocessing | None = None,
+) -> Evidence:
+    """Look at a segmenter's masks of some frames, without truth.
+
+    Parameters
+    ----------
+    segmenter : Module
+        A Segmenter on ``device`` and in evaluation mode.
+    images : iterable of ndarray of shape (H, W) or (H, W, 3)
+        Raw frames of any dtype.
+    preprocessing : Preprocessing
+        How the segmenter wants its input.
+    device : device
+        Where to compute.
+    learned : bool
+        Whether some part of the segmenter was trained on B.
+    single_object : SingleObject or None
+        Finds the main object, where each image shows one.
+    edges_at : Preprocessing or None
+        How frames are shown to look for edges along the contours, the same for all that are to be compared; None does not
+        look.
+
+    Returns
+    -------
+    Evidence
+        Score, masks and, where it is wanted, the support by edges.
+
+    Notes
+    -----
+    With foreground probabilities p and mask m = [p > 1/2], the confidence is 2 Σ p m / (Σ p + Σ m), and the agreement
+    2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
+    (foreground outside [0.005, 0.75]) counts 0 in both.
+    """
+    confidences, agreements, fractions, shares, masks, supports = [], [], [], [], [], []
+    for image in images:
+        batch = preprocessing.image_batch(image).to(device)
+        with autocast(device):
+            probs = foreground(segmenter, batch)
+            turned = foreground_when_turned(segmenter, batch)
+        mask = probs > 0.5
+        fractions.append(float(mask.float().mean()))
+        telling = SMALLEST_FRACTION <= fractions[-1] <= LARGEST_FRACTION
+        found = mask.cpu().numpy()
+        confidences.append(dice(probs.cpu().numpy(), found) if telling else 0.0)
+        agreements.append(dice((turned > 0.5).cpu().numpy(), found) if telling else 0.0)
+        if single_object is not None:
+            kept = single_object.keep(mask[:, 0]).sum()
+            shares.append(float(kept / mask.sum()) if telling else 0.0)
+        masks.append((resize(probs, image.shape[:2])[0, 0] > 0.5).cpu())
+        if edges_at is not None:
+            shown = edges_at.image_batch(image)[0]
+            drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0] > 0.5
+            if drawn.any() and not drawn.all():
+                supports.append(edge_support(shown.numpy(), drawn.numpy()))
+    n = len(fractions)
+    singleness = sum(shares) / n if shares else None
+    score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
+    support = sum(supports) / max(len(supports), 1) if edges_at is not None else math.nan
+    return Evidence(score, tuple(masks), learned, support)
+
+
+def concord(ranking: Sequence[Evidence]) -> float:
+    """Say how much the best few of many different chains see the same: what is imagined in noise depends on the look.
+
+    Parameters
+    ----------
+    ranking : sequence of Evidence
+        Deterministic chains on the same frames, best first; those after the fifth are not looked at.
+
+    Returns
+    -------
+    float
+        Cohen's kappa, as a mean over frames and the median over all pairs, in [-1, 1]; 1 for a single chain.
+    """
+    found = [
+        statistics.fmean(
+            kappa(mask.numpy(), twin.numpy()) for mask, twin in zip(one.masks, other.masks, strict=True)
+        )
+        for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)
+    ]
+    return statistics.median(found) if found else 1.0
