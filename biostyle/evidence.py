@@ -12,7 +12,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -97,7 +97,6 @@ def judge(
     *,
     learned: bool = False,
     single_object: SingleObject | None = None,
-    edges_at: Preprocessing | None = None,
 ) -> Evidence:
     """Look at a segmenter's masks of some frames, without truth.
 
@@ -115,14 +114,11 @@ def judge(
         Whether some part of the segmenter was trained on B.
     single_object : SingleObject or None
         Finds the main object, where each image shows one.
-    edges_at : Preprocessing or None
-        How frames are shown to look for edges along the contours, the same for all that are to be compared; None does not
-        look.
 
     Returns
     -------
     Evidence
-        Score, masks and, where it is wanted, the support by edges.
+        Score and masks; :func:`with_edges` adds the support by edges.
 
     Notes
     -----
@@ -130,7 +126,7 @@ def judge(
     2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
     (foreground outside [0.005, 0.75]) counts 0 in both.
     """
-    confidences, agreements, fractions, shares, masks, supports = [], [], [], [], [], []
+    confidences, agreements, fractions, shares, masks = [], [], [], [], []
     for image in images:
         batch = preprocessing.image_batch(image).to(device)
         with autocast(device):
@@ -146,16 +142,33 @@ def judge(
             kept = single_object.keep(mask[:, 0]).sum()
             shares.append(float(kept / mask.sum()) if telling else 0.0)
         masks.append((resize(probs, image.shape[:2])[0, 0] > 0.5).cpu())
-        if edges_at is not None:
-            shown = edges_at.image_batch(image)[0]
-            drawn = resize(masks[-1][None, None].float(), (shown.shape[1], shown.shape[2]))[0, 0] > 0.5
-            if drawn.any() and not drawn.all():
-                supports.append(edge_support(shown.numpy(), drawn.numpy()))
     n = len(fractions)
     singleness = sum(shares) / n if shares else None
     score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
-    support = sum(supports) / max(len(supports), 1) if edges_at is not None else math.nan
-    return Evidence(score, tuple(masks), learned, support)
+    return Evidence(score, tuple(masks), learned)
+
+
+def with_edges(evidence: Evidence, shown: Sequence[torch.Tensor]) -> Evidence:
+    """Add how much the frames' edges support the contours of a candidate's masks.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What is known of the candidate.
+    shown : sequence of Tensor of shape (C, H, W)
+        The same frames in [0, 1], at a resolution that is the same for all candidates that are to be compared.
+
+    Returns
+    -------
+    Evidence
+        A copy with the mean of :func:`biostyle.metrics.edge_support.edge_support` over frames with contours.
+    """
+    supports = []
+    for frame, mask in zip(shown, evidence.masks, strict=True):
+        drawn = resize(mask[None, None].float(), (frame.shape[1], frame.shape[2]))[0, 0] > 0.5
+        if drawn.any() and not drawn.all():
+            supports.append(edge_support(frame.numpy(), drawn.numpy()))
+    return replace(evidence, edge_support=sum(supports) / max(len(supports), 1))
 
 
 def concord(ranking: Sequence[Evidence]) -> float:

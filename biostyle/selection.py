@@ -46,7 +46,7 @@ SCORING: dict[str, Any] = {
     "concord": "median kappa, background left out",
     "least_support": LEAST_SUPPORT,
     "edges_px": [SIGMA_PX, NEAR_PX],
-    "ties": "chains by support, candidates by order",
+    "ties": "chains by support at the best one's scale, candidates by order",
 }
 RULE: dict[str, Any] = {
     **SCORING,

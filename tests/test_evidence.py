@@ -12,7 +12,15 @@ from torch import nn
 
 from biostyle.adaptation import AdaptedSegmenter
 from biostyle.data.preprocessing import Preprocessing, resize
-from biostyle.evidence import LARGEST_FRACTION, N_IN_CONCORD, SMALLEST_FRACTION, Evidence, concord, judge
+from biostyle.evidence import (
+    LARGEST_FRACTION,
+    N_IN_CONCORD,
+    SMALLEST_FRACTION,
+    Evidence,
+    concord,
+    judge,
+    with_edges,
+)
 from biostyle.metrics.edge_support import edge_support
 from biostyle.models.single_object import SingleObject
 from tests.evidence_by_hand import found, spots
@@ -225,19 +233,21 @@ def test_the_support_by_edges_is_a_mean_over_frames_as_they_are_to_be_shown() ->
     images = [rng.random((24, 36), np.float32), np.zeros((31, 17), np.float32)]
     images[1][8:20, 4:12] = 1
     shown = AS_THEY_ARE.scaled(2.0)
-    sought = judge(GrayIsProbability(), images, AS_THEY_ARE, CPU, edges_at=shown)
+    plain = look(GrayIsProbability(), *images)
+    assert math.isnan(plain.edge_support)  # nobody looked
+    frames = [shown.image_batch(image)[0] for image in images]
+    sought = with_edges(plain, frames)
     expected = []
-    for image, mask in zip(images, sought.masks, strict=True):
-        batch = shown.image_batch(image)
-        drawn = resize(mask[None, None].float(), (batch.shape[2], batch.shape[3]))[0, 0] > 0.5
-        expected.append(edge_support(batch[0].numpy(), drawn.numpy()))
+    for frame, mask in zip(frames, plain.masks, strict=True):
+        drawn = resize(mask[None, None].float(), (frame.shape[1], frame.shape[2]))[0, 0] > 0.5
+        expected.append(edge_support(frame.numpy(), drawn.numpy()))
     assert sought.edge_support == pytest.approx(np.mean(expected))
     assert expected[1] > 1
-    assert math.isnan(look(GrayIsProbability(), *images).edge_support)  # nobody looked
     empty = np.full((8, 8), 1e-5, np.float32)
-    with_empty = judge(GrayIsProbability(), [*images, empty], AS_THEY_ARE, CPU, edges_at=shown)
+    blank = shown.image_batch(empty)[0]
+    with_empty = with_edges(look(GrayIsProbability(), *images, empty), [*frames, blank])
     assert with_empty.edge_support == sought.edge_support  # a frame without contours says nothing
-    assert judge(GrayIsProbability(), [empty], AS_THEY_ARE, CPU, edges_at=shown).edge_support == 0
+    assert with_edges(look(GrayIsProbability(), empty), [blank]).edge_support == 0
 
 
 def test_photographs_are_judged_on_their_own_grid() -> None:

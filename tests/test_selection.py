@@ -344,5 +344,5 @@ def test_the_rule_is_part_of_every_request() -> None:
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",
         "least_support": LEAST_SUPPORT, "edges_px": [SIGMA_PX, NEAR_PX],
-        "ties": "chains by support, candidates by order",
+        "ties": "chains by support at the best one's scale, candidates by order",
     }  # fmt: skip

@@ -19,7 +19,7 @@ from biostyle.data.prepared import PreparedFrame, load_prepared, spread
 from biostyle.data.preprocessing import LARGEST_SCALE, Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
-from biostyle.evidence import Evidence, concord, judge
+from biostyle.evidence import Evidence, concord, judge, with_edges
 from biostyle.matching.chain import Step
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.models.single_object import SingleObject
@@ -121,9 +121,7 @@ def match(
 
         def judged(chain: GridChain, position: int, on: list[NDArray]) -> Evidence:
             adapted = AdaptedSegmenter(model, chain.build(settings, learned)).eval()
-            shown = base.scaled(chain.scale)
-            edges_at = shown if len(on) == len(images) else None  # finalists alone
-            found = judge(adapted, on, shown, where, single_object=single_object, edges_at=edges_at)
+            found = judge(adapted, on, base.scaled(chain.scale), where, single_object=single_object)
             n_looks = len(chains) + n_finalists
             options.progress.update(position + 1, n_looks, {"label-free": found.score.value})
             return found
@@ -136,8 +134,11 @@ def match(
             chain: judged(chain, len(chains) + position, images)
             for position, chain in enumerate(sorted(finalists, key=chains.index))
         }
-        best = best_chain(evidence)
         ranking = sorted(evidence, key=lambda chain: -evidence[chain].score.value)
+        # Supports are comparable at one resolution only: that at which the segmenter is surest.
+        shown = [base.scaled(ranking[0].scale).image_batch(image)[0] for image in images]
+        evidence = {chain: with_edges(found, shown) for chain, found in evidence.items()}
+        best = best_chain(evidence)
         table = [
             {
                 "chain": chain.name,

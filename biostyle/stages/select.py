@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from biostyle.checkpoints import load_model
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
-from biostyle.evidence import Evidence, judge
+from biostyle.evidence import Evidence, judge, with_edges
 from biostyle.selection import IDENTITY, RULE, choose
 from biostyle.stages.match import read_concord
 from biostyle.stages.train_stylizer import ALARM
+from biostyle.types import NDArray
 
 
 def select(
@@ -67,6 +69,10 @@ def select(
             "Call it something else."
         )
 
+    def frames_of(prepared: Path) -> Iterator[NDArray]:
+        domain = load_prepared(prepared)
+        return (domain.read_image(row) for row in spread(domain.frames("train"), n_frames))
+
     def work(partial: Path) -> None:
         where = resolve_device(device)
         keepers = [path / SINGLE_OBJECT for path in candidates.values() if (path / SINGLE_OBJECT).is_dir()]
@@ -76,22 +82,22 @@ def select(
         usable = {name: path for name, path in candidates.items() if name not in left_out}
         # A chain, the first candidate, shows B's objects at the size that S_A knows: edges are looked at as it does.
         edges_at = load_adapted(next(iter(usable.values()), None), segmenter).preprocessing
+        shown = [edges_at.image_batch(image)[0] for image in frames_of(prepared_b)]
 
         def judged(prepared: Path, candidate: Path | None) -> Evidence:
-            domain = load_prepared(prepared)
-            rows = spread(domain.frames("train"), n_frames)
             adapted = load_adapted(candidate, segmenter)
             learned = candidate is not None and any(
                 (candidate / part).is_dir() for part in (GENERATOR, SEGMENTER)
             )
-            images = (domain.read_image(row) for row in rows)
             return judge(
-                adapted.segmenter.to(where), images, adapted.preprocessing, where,
-                learned=learned, single_object=single_object, edges_at=edges_at if prepared == prepared_b else None,
+                adapted.segmenter.to(where), frames_of(prepared), adapted.preprocessing, where,
+                learned=learned, single_object=single_object,
             )  # fmt: skip
 
-        evidence = {IDENTITY: judged(prepared_b, None)}
-        evidence |= {name: judged(prepared_b, path) for name, path in usable.items()}
+        evidence = {
+            name: with_edges(judged(prepared_b, path), shown)
+            for name, path in {IDENTITY: None, **usable}.items()
+        }
         found_concord = min((read_concord(path) for path in candidates.values()), default=1.0)
         choice = choose(evidence, judged(prepared_a, None).score, found_concord)
         write_json(partial / "choice.json", {**vars(choice), "n_frames": n_frames, "left_out": left_out})

@@ -22,7 +22,7 @@ from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ArtifactMismatchError, ConfigError, ImageError, MaskError
-from biostyle.evidence import Evidence, LabelFreeScore, concord, judge
+from biostyle.evidence import Evidence, LabelFreeScore, concord, judge, with_edges
 from biostyle.inference import segment_frame
 from biostyle.io.frames import write_frame
 from biostyle.io.labels import labels_to_mask, read_labels
@@ -116,7 +116,7 @@ def test_leaves_every_score_and_the_best_chain_as_a_model(tiny_run: Path, tmp_pa
 def test_every_chain_is_looked_at_once_and_only_the_finalists_on_all_frames(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[tuple[int, bool]] = []
+    looks: list[int] = []
 
     def count(
         segmenter: nn.Module,
@@ -124,18 +124,30 @@ def test_every_chain_is_looked_at_once_and_only_the_finalists_on_all_frames(
         preprocessing: Preprocessing,
         *rest: object,
         single_object: SingleObject | None,
-        edges_at: Preprocessing | None,
     ) -> Evidence:
         assert single_object is None
-        assert edges_at in (None, preprocessing)  # as the chain shows frames to the segmenter
-        looks.append((len(images), edges_at is not None))
-        return judge(segmenter, images, preprocessing, *rest, edges_at=edges_at)  # type: ignore[arg-type]
+        looks.append(len(images))
+        return judge(segmenter, images, preprocessing, *rest)  # type: ignore[arg-type]
 
+    shown: list[list[tuple[int, ...]]] = []
+
+    def look_closely(evidence: Evidence, frames: list[torch.Tensor]) -> Evidence:
+        shown.append([tuple(frame.shape) for frame in frames])
+        return with_edges(evidence, frames)
+
+    monkeypatch.setattr(stage, "with_edges", look_closely)
     monkeypatch.setattr(stage, "judge", count)
     grid = SMALL.model_copy(update={"n_finalists": 3})
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out", grid)
-    assert looks == [(1, False)] * 7 + [(2, True)] * 3
+    assert looks == [1] * 7 + [2] * 3
     table = pd.read_csv(out / "chains.csv")
+    scale = float(
+        table["chain"][0].split()[0].removeprefix("x")
+    )  # as the best one shows frames to the segmenter
+    domain = load_prepared(tiny_run / "prepared" / "zeiss")
+    height, width = (round(scale * side) for side in (domain.rows[0].height, domain.rows[0].width))
+    assert shown == [[(1, height, width)] * 2] * 3
+    assert table["edge_support"].isna().sum() == 4  # finalists alone
     assert list(table["round"]) == [2] * 3 + [1] * 4
     assert table["chain"].is_unique
     assert table["label_free"][:3].is_monotonic_decreasing
@@ -192,6 +204,7 @@ def test_a_chain_whose_contours_lie_on_no_edges_is_not_kept(
         return flat if Polarity() in adapted.stylizer_ba.steps else everywhere  # type: ignore[operator]
 
     monkeypatch.setattr(stage, "judge", look)
+    monkeypatch.setattr(stage, "with_edges", lambda found, _: found)
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
     table = pd.read_csv(out / "chains.csv")
     assert table["chain"][0].count("inverted") == 1  # still the one with the best score
@@ -211,6 +224,7 @@ def test_of_chains_that_cannot_be_told_apart_edges_choose_then_the_one_that_chan
         return Evidence(score, masks, edge_support=inverted_support if inverted else 1.2)
 
     monkeypatch.setattr(stage, "judge", look)
+    monkeypatch.setattr(stage, "with_edges", lambda found, _: found)
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
     table = pd.read_csv(out / "chains.csv")
     assert list(table.loc[table["chosen"], "chain"]) == [expected]

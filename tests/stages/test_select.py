@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,7 +18,7 @@ from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ConfigError
-from biostyle.evidence import Evidence, LabelFreeScore, judge
+from biostyle.evidence import Evidence, LabelFreeScore, judge, with_edges
 from biostyle.matching.chain import MatchingChain
 from biostyle.matching.grid import GridSettings
 from biostyle.matching.intensity import Polarity
@@ -96,7 +95,8 @@ def test_every_candidate_and_the_unchanged_frames_are_judged_alike(tiny_run: Pat
     chain = load_adapted(candidates_of(tiny_run)["matching"], tiny_run / "segmenter").preprocessing
     for name, candidate in {"before": None, **candidates_of(tiny_run)}.items():
         adapted = load_adapted(candidate, tiny_run / "segmenter")
-        judged = judge(adapted.segmenter, images, adapted.preprocessing, torch.device("cpu"), edges_at=chain)
+        judged = judge(adapted.segmenter, images, adapted.preprocessing, torch.device("cpu"))
+        judged = with_edges(judged, [chain.image_batch(image)[0] for image in images])
         score, found = judged.score, choice["candidates"][name]
         assert found["edge_support"] == judged.edge_support
         assert found["label_free"] == score.value
@@ -109,13 +109,13 @@ def test_edges_are_looked_at_as_the_first_candidate_shows_frames(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At one resolution for all frames of B; on those of A nobody looks."""
-    seen: list[float | None] = []
+    seen: list[int] = []
 
-    def remember(*arguments: Any, edges_at: Preprocessing | None, **named: Any) -> Evidence:
-        seen.append(None if edges_at is None else edges_at.working_scale)
-        return judge(*arguments, edges_at=edges_at, **named)
+    def remember(evidence: Evidence, shown: list[torch.Tensor]) -> Evidence:
+        seen.append(shown[0].shape[1])
+        return with_edges(evidence, shown)
 
-    monkeypatch.setattr(stage, "judge", remember)
+    monkeypatch.setattr(stage, "with_edges", remember)
     like = tiny_run / "segmenter"
     _, card = load_model(like)
     enlarged = {**card["preprocessing"], "working_scale": 2.0}
@@ -124,7 +124,8 @@ def test_edges_are_looked_at_as_the_first_candidate_shows_frames(
         first / "chain", MatchingChain([]), preprocessing=enlarged, training_data=card["training_data"]
     )
     race(tiny_run, tmp_path / "out", {"first": first, **candidates_of(tiny_run, "matching", "retrain")})
-    assert seen == [2.0] * 4 + [None]
+    domain = load_prepared(tiny_run / "prepared" / "zeiss")
+    assert seen == [2 * domain.rows[0].height] * 4
 
 
 @pytest.mark.parametrize("inverted_is_known", [False, True])
@@ -187,7 +188,7 @@ def test_test_frames_play_no_part(tiny_run: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(PreparedDomain, "read_image", remember)
     race(tiny_run, tmp_path / "out")
     assert set(read) == {"train"}
-    assert len(read) == (1 + 4) * 2  # S_A at home, and the unchanged frames and three candidates
+    assert len(read) == (1 + 1 + 4) * 2  # for edges, S_A at home, and the unchanged frames and three candidates
 
 
 def test_s_a_at_home_is_judged_on_frames_of_a(
