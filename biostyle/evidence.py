@@ -14,7 +14,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import nn
 
 from biostyle.adaptation import foreground, foreground_when_turned
@@ -80,12 +82,16 @@ class Evidence:
     edge_support : float
         How much steeper the frames are along the contours of its masks than around them, as a mean over frames with
         contours; 0 where there are none, NaN where nobody looked.
+    object_area : float
+        Area of the object that the median pixel of the foreground belongs to, in pixels as the segmenter sees them; NaN
+        where nothing was found.
     """
 
     score: LabelFreeScore
     masks: tuple[torch.Tensor, ...]
     learned: bool = False
     edge_support: float = math.nan
+    object_area: float = math.nan
 
 
 @torch.inference_mode()
@@ -118,7 +124,7 @@ def judge(
     Returns
     -------
     Evidence
-        Score and masks; :func:`with_edges` adds the support by edges.
+        Score, masks and size of the objects; :func:`with_edges` adds the support by edges.
 
     Notes
     -----
@@ -126,7 +132,7 @@ def judge(
     2 Σ m m' / (Σ m + Σ m') with m' the mask under a turn by 90°. A frame whose mask is all but empty or all but full
     (foreground outside [0.005, 0.75]) counts 0 in both.
     """
-    confidences, agreements, fractions, shares, masks = [], [], [], [], []
+    confidences, agreements, fractions, shares, masks, areas = [], [], [], [], [], []
     for image in images:
         batch = preprocessing.image_batch(image).to(device)
         with autocast(device):
@@ -142,10 +148,11 @@ def judge(
             kept = single_object.keep(mask[:, 0]).sum()
             shares.append(float(kept / mask.sum()) if telling else 0.0)
         masks.append((resize(probs, image.shape[:2])[0, 0] > 0.5).cpu())
+        areas.append(np.bincount(ndimage.label(found[0, 0])[0].ravel())[1:])
     n = len(fractions)
     singleness = sum(shares) / n if shares else None
     score = LabelFreeScore(sum(confidences) / n, sum(agreements) / n, sum(fractions) / n, singleness)
-    return Evidence(score, tuple(masks), learned)
+    return Evidence(score, tuple(masks), learned, object_area=_area_of_median_pixel(np.concatenate(areas)))
 
 
 def with_edges(evidence: Evidence, shown: Sequence[torch.Tensor]) -> Evidence:
@@ -191,3 +198,9 @@ def concord(ranking: Sequence[Evidence]) -> float:
         for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)
     ]
     return statistics.median(found) if found else 1.0
+
+
+def _area_of_median_pixel(areas: NDArray) -> float:
+    """The median of the objects' areas, each counted as often as it has pixels: specks hardly count."""
+    areas = np.sort(areas)
+    return float(areas[np.searchsorted(areas.cumsum(), areas.sum() / 2)]) if len(areas) else math.nan

@@ -33,6 +33,9 @@ MARGIN, N_OF_MARGIN = 0.005, 3
 LEARNED_MARGIN = 0.01
 # The best few chains must agree this well with one another, as a median Cohen's kappa.
 CONCORD = 0.5
+# So much where the area of what is found differs from that of objects of A by more than this factor: chains that suit S_A
+# bring objects to the size it knows, unless they touch one another.
+CONCORD_OF_STRANGE, SAME_SIZE = 0.7, 3.0
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
 # Contours on flatter ground than what is around them are on no edges; only what is above counts for a candidate.
@@ -56,6 +59,7 @@ RULE: dict[str, Any] = {
     "least_trusted": LEAST_TRUSTED,
     "learned": "excess support times fraction, or support of single objects, above the best frozen one",
     "least_concord": CONCORD,
+    "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
     "at_home": AT_HOME,
@@ -75,7 +79,8 @@ class Choice:
     reason : str
         Why, in one sentence.
     candidates : dict of str to dict
-        Measures of each, ``label_free`` among them; ``kept`` is a learned one's agreement with the best that was not learned.
+        Measures of each, ``label_free`` among them; ``kept`` is a learned one's agreement with the best that was not learned,
+        ``relative_area`` the area of what it finds, divided by that of S_A's objects in A.
     """
 
     chosen: str
@@ -142,15 +147,15 @@ def best_chain(evidence: Mapping[Key, Evidence]) -> Key:
     return max(among, key=lambda name: among[name].edge_support)
 
 
-def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_concord: float = 1.0) -> Choice:
+def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: float = 1.0) -> Choice:
     """Choose a candidate without labels.
 
     Parameters
     ----------
     evidence : mapping of str to Evidence
         Candidates, from the simplest to the most elaborate; ``"before"``, which changes nothing, must be one.
-    at_home : LabelFreeScore
-        Of S_A on frames of A.
+    at_home : Evidence
+        Of S_A on frames of A; its masks do not matter.
     found_concord : float
         What :func:`biostyle.evidence.concord` says of the best chains.
 
@@ -159,17 +164,18 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     Choice
         Of the best that was not learned and of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most and who
         keep its objects, the one that finds most on the steepest edges; where that was not learned, :func:`best_candidate`
-        of its like. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A
-        is unsure at home, or the chains are not in concord, and where S_A is at home.
+        of its like. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, or the
+        chains are not in concord, which has to be more where objects are not as large as A's, and where S_A is at home.
 
     Examples
     --------
     >>> import torch
     >>> mask = torch.ones(2, 2, dtype=torch.bool)
     >>> sure, unsure = (Evidence(LabelFreeScore(p, p, 0.1), (mask,)) for p in (0.96, 0.8))
-    >>> choose({"before": unsure, "matching": sure}, LabelFreeScore(0.98, 0.98, 0.1)).chosen
+    >>> at_home = Evidence(LabelFreeScore(0.98, 0.98, 0.1), ())
+    >>> choose({"before": unsure, "matching": sure}, at_home).chosen
     'matching'
-    >>> choose({"before": sure, "matching": unsure}, LabelFreeScore(0.98, 0.98, 0.1)).verdict
+    >>> choose({"before": sure, "matching": unsure}, at_home).verdict
     "don't adapt"
     """
     scores = {name: found.score for name, found in evidence.items()}
@@ -178,8 +184,10 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
     frozen = {name: found for name, found in evidence.items() if not found.learned}
     strongest = max(_on_edges(frozen), key=lambda name: scores[name].value)
     kept = {name: _same(found, evidence[strongest]) for name, found in evidence.items() if found.learned}
+    home, sizes = at_home.score, {name: _size(found, at_home) for name, found in evidence.items()}
     measures = {
         name: {**score.measures, "edge_support": edges[name], "label_free": score.value}
+        | ({"relative_area": sizes[name]} if not math.isnan(sizes[name]) else {})
         | ({"kept": kept[name]} if name in kept else {})
         for name, score in scores.items()
     }
@@ -188,7 +196,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
         return Choice(IDENTITY, "don't adapt", reason, measures)
 
     best = scores[strongest]
-    trusted, sure = _limits(at_home)
+    trusted, sure = _limits(home)
     if best.value < trusted:
         return stay(
             f"The best label-free score of the frozen segmenter, {best.value:.3f} by {strongest}, is below {trusted:.3f}: it "
@@ -199,10 +207,17 @@ def choose(evidence: Mapping[str, Evidence], at_home: LabelFreeScore, found_conc
             f"The best chains see different things (Cohen's kappa {found_concord:.2f}, below {CONCORD}): what the "
             "segmenter finds depends on how the frames are shown to it."
         )
-    if identity.value >= at_home.value - AT_HOME and _as_much(identity, at_home):
+    strange = best.singleness is None and max(sizes[strongest], 1 / sizes[strongest]) > SAME_SIZE
+    if strange and found_concord < CONCORD_OF_STRANGE:
+        return stay(
+            f"What the segmenter finds by {strongest} is {sizes[strongest]:.2g} times as large as in its own domain, and the "
+            f"best chains do not agree on it (Cohen's kappa {found_concord:.2f}, below {CONCORD_OF_STRANGE}): these may not "
+            "be its objects."
+        )
+    if identity.value >= home.value - AT_HOME and _as_much(identity, home):
         return stay(
             f"The segmenter is as sure of the unchanged frames ({identity.value:.3f}) as of its own domain "
-            f"({at_home.value:.3f}): there is nothing to gain."
+            f"({home.value:.3f}): there is nothing to gain."
         )
     faithful = [
         name
@@ -241,6 +256,11 @@ def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
     share = max(1.0, UNSURE * (1 - at_home.value) / (1 - TRUSTED))
     trusted = max(1 - share * (1 - TRUSTED), LEAST_TRUSTED)
     return trusted, max(1 - share * (1 - SURE), trusted + SURE - TRUSTED)
+
+
+def _size(found: Evidence, at_home: Evidence) -> float:
+    """By how much objects are larger in area than at home, as the segmenter sees both; NaN where that is not known."""
+    return found.object_area / at_home.object_area
 
 
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:

@@ -228,6 +228,18 @@ def test_concord_is_a_mean_over_frames_and_ends_with_the_best_five() -> None:
     assert concord([same] * 3 + [other] * 2) == pytest.approx(apart)  # four do
 
 
+def test_the_area_is_that_of_the_object_with_the_median_pixel() -> None:
+    """Specks hardly count, and all frames do."""
+    frames = [np.zeros((30, 30), np.float32) for _ in range(3)]
+    frames[0][2:8, 2:8] = frames[0][12:18, 2:8] = frames[1][4:10, 4:10] = 1  # three of 36
+    frames[0][2::4, 20] = 1  # seven specks
+    frames[1][15:22, 15:22] = 1  # one of 49
+    assert look(GrayIsProbability(), *frames).object_area == 36
+    doubled = look(GrayIsProbability(), *frames, preprocessing=AS_THEY_ARE.scaled(2.0))
+    assert doubled.object_area == pytest.approx(4 * 36, rel=0.2)  # as the segmenter sees it
+    assert math.isnan(look(GrayIsProbability(), frames[2]).object_area)
+
+
 def test_the_support_by_edges_is_a_mean_over_frames_as_they_are_to_be_shown() -> None:
     rng = np.random.default_rng(0)
     images = [rng.random((24, 36), np.float32), np.zeros((31, 17), np.float32)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX
 from biostyle.selection import (
     AT_HOME,
     CONCORD,
+    CONCORD_OF_STRANGE,
     IDENTITY,
     KEPT,
     LEARNED_MARGIN,
@@ -18,6 +20,7 @@ from biostyle.selection import (
     LEAST_TRUSTED,
     MARGIN,
     RULE,
+    SAME_SIZE,
     SURE,
     TRUSTED,
     UNSURE,
@@ -28,7 +31,7 @@ from biostyle.selection import (
 )
 from tests.evidence_by_hand import found, spots
 
-HOME = LabelFreeScore(0.98, 0.98, 0.1)
+HOME = found(0.98)
 
 
 @pytest.mark.parametrize(("n_frames", "expected"), [(1, "simple"), (3, "simple"), (75, "elaborate")])
@@ -117,12 +120,12 @@ def test_of_two_that_are_equally_sure_the_one_that_finds_one_object_is_adopted()
     several, one = (
         Evidence(LabelFreeScore(0.97, 0.97, 0.1, singleness), mask) for singleness in (0.7, 0.985)
     )
-    choice = choose({IDENTITY: several, "matching": one}, LabelFreeScore(0.97, 0.97, 0.1, 0.97))
+    choice = choose({IDENTITY: several, "matching": one}, Evidence(LabelFreeScore(0.97, 0.97, 0.1, 0.97), ()))
     assert choice.chosen == "matching"
     assert "rises from 0.880 to 0.975" in choice.reason
     assert "agreement under rotation 0.970, in one object 0.985)." in choice.reason
     assert choice.candidates[IDENTITY]["singleness"] == 0.7
-    assert stays(choose({IDENTITY: found(0.97), "matching": found(0.97)}, found(0.97).score))
+    assert stays(choose({IDENTITY: found(0.97), "matching": found(0.97)}, found(0.97)))
 
 
 def test_among_equals_the_simpler_one_is_taken() -> None:
@@ -154,7 +157,7 @@ def test_nothing_is_adopted_that_the_segmenter_does_not_trust() -> None:
     ("at_home", "limit"), [(0.98, TRUSTED), (0.96, TRUSTED), (0.9, 1 - 0.1 * UNSURE), (0.8, LEAST_TRUSTED)]
 )
 def test_who_is_unsure_at_home_need_not_be_surer_elsewhere(at_home: float, limit: float) -> None:
-    home = LabelFreeScore(at_home, at_home, 0.3)
+    home = found(at_home, fraction=0.3)
     below, above = ({IDENTITY: found(0.4), "matching": found(limit + step)} for step in (-0.001, 0.001))
     assert stays(choose(below, home))
     choice = choose(above, home)
@@ -165,7 +168,7 @@ def test_empty_frames_are_left_alone() -> None:
     """Every mask is empty, so every score is 0."""
     nothing = found(0.0, fraction=0.0, masks=spots(0))
     assert stays(choose({IDENTITY: nothing, "matching": nothing}, HOME))
-    assert stays(choose({IDENTITY: nothing, "matching": nothing}, nothing.score))
+    assert stays(choose({IDENTITY: nothing, "matching": nothing}, nothing))
 
 
 def test_what_was_trained_on_noise_is_not_believed_either() -> None:
@@ -176,18 +179,18 @@ def test_what_was_trained_on_noise_is_not_believed_either() -> None:
 
 def test_more_of_a_is_left_alone() -> None:
     """As sure as at home, and as much found: there is nothing to gain, whatever the others score."""
-    evidence = {IDENTITY: found(HOME.value - 0.9 * AT_HOME), "matching": found(0.995)}
+    evidence = {IDENTITY: found(HOME.score.value - 0.9 * AT_HOME), "matching": found(0.995)}
     choice = choose(evidence, HOME)
     assert stays(choice)
-    assert f"unchanged frames (0.971) as of its own domain ({HOME.value:.3f})" in choice.reason
-    evidence[IDENTITY] = found(HOME.value - 1.1 * AT_HOME)
+    assert f"unchanged frames (0.971) as of its own domain ({HOME.score.value:.3f})" in choice.reason
+    evidence[IDENTITY] = found(HOME.score.value - 1.1 * AT_HOME)
     assert choose(evidence, HOME).chosen == "matching"
 
 
 @pytest.mark.parametrize(("fraction", "home"), [(0.19, True), (0.21, False), (0.051, True), (0.049, False)])
 def test_to_be_at_home_as_much_must_be_found(fraction: float, home: bool) -> None:
     """Sure of almost nothing, or of twice as much, is not at home."""
-    evidence = {IDENTITY: found(HOME.value, fraction=fraction), "matching": found(0.995)}
+    evidence = {IDENTITY: found(HOME.score.value, fraction=fraction), "matching": found(0.995)}
     assert stays(choose(evidence, HOME)) == home
 
 
@@ -197,6 +200,41 @@ def test_chains_that_see_different_things_are_not_believed() -> None:
     assert stays(choice)
     assert f"Cohen's kappa {CONCORD - 0.01:.2f}, below {CONCORD}" in choice.reason
     assert choose(evidence, HOME, CONCORD).chosen == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("factor", "in_concord", "adopted"),
+    [
+        (1.0, 0.51, True),
+        (0.9 * SAME_SIZE, 0.51, True),
+        (1.1 * SAME_SIZE, CONCORD_OF_STRANGE - 0.01, False),
+        (1.1 / SAME_SIZE, 0.51, True),
+        (0.9 / SAME_SIZE, CONCORD_OF_STRANGE - 0.01, False),
+        (1.1 * SAME_SIZE, CONCORD_OF_STRANGE, True),
+        (math.nan, 0.51, True),
+    ],
+)
+def test_what_is_not_as_large_as_objects_of_a_must_be_seen_by_more_chains(
+    factor: float, in_concord: float, adopted: bool
+) -> None:
+    home = replace(HOME, object_area=500)
+    evidence = {IDENTITY: found(0.6), "matching": replace(found(0.97), object_area=500 * factor)}
+    choice = choose(evidence, home, in_concord)
+    assert stays(choice) != adopted
+    if not adopted:
+        assert f"is {factor:.2g} times as large as in its own domain" in choice.reason
+    if not math.isnan(factor):
+        assert choice.candidates["matching"]["relative_area"] == pytest.approx(factor)
+    assert "relative_area" not in choice.candidates[IDENTITY]
+
+
+def test_where_images_show_one_object_its_size_is_a_matter_of_distance() -> None:
+    score = LabelFreeScore(0.97, 0.97, 0.1, 0.97)
+    evidence = {
+        IDENTITY: found(0.6),
+        "matching": Evidence(score, spots(10), edge_support=1.2, object_area=5000),
+    }
+    assert choose(evidence, replace(HOME, object_area=500), 0.51).chosen == "matching"
 
 
 @pytest.mark.parametrize("n_shared", range(11))
@@ -341,6 +379,7 @@ def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
         "concord": "median kappa, background left out", "least_concord": CONCORD, "kept": KEPT,
+        "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",
         "least_support": LEAST_SUPPORT, "edges_px": [SIGMA_PX, NEAR_PX],

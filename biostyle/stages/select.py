@@ -99,7 +99,7 @@ def select(
             for name, path in {IDENTITY: None, **usable}.items()
         }
         found_concord = min((read_concord(path) for path in candidates.values()), default=1.0)
-        choice = choose(evidence, judged(prepared_a, None).score, found_concord)
+        choice = choose(evidence, judged(prepared_a, None), found_concord)
         write_json(partial / "choice.json", {**vars(choice), "n_frames": n_frames, "left_out": left_out})
 
     inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter, **candidates}

@@ -196,8 +196,8 @@ def test_s_a_at_home_is_judged_on_frames_of_a(
 ) -> None:
     given: list[object] = []
 
-    def remember(evidence: object, at_home: LabelFreeScore, found_concord: float) -> Choice:
-        given.extend([at_home, found_concord])
+    def remember(evidence: object, at_home: Evidence, found_concord: float) -> Choice:
+        given.extend([at_home.score, found_concord])
         return choose(evidence, at_home, found_concord)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stage, "choose", remember)
@@ -249,8 +249,8 @@ def test_what_keeps_one_object_judges_every_candidate_and_the_unchanged_frames(
     candidate_of(last, "single_object", keepers[1], like)
     homes: list[LabelFreeScore] = []
 
-    def remember(evidence: object, at_home: LabelFreeScore, found_concord: float) -> Choice:
-        homes.append(at_home)
+    def remember(evidence: object, at_home: Evidence, found_concord: float) -> Choice:
+        homes.append(at_home.score)
         return choose(evidence, at_home, found_concord)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stage, "choose", remember)
@@ -265,7 +265,7 @@ def test_what_keeps_one_object_judges_every_candidate_and_the_unchanged_frames(
             adapted.segmenter, images, adapted.preprocessing, torch.device("cpu"), single_object=keepers[0]
         )
         scores.append(judged.score)
-    del found["before"]["edge_support"]
+    del found["before"]["edge_support"], found["before"]["relative_area"]
     assert found["before"] == {**scores[0].measures, "label_free": scores[0].value}
     assert homes == [scores[1]]
     assert found["before"]["singleness"] < 1
