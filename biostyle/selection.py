@@ -26,9 +26,11 @@ TRUSTED, SURE = 0.935, 0.95
 # Where S_A is unsure at home, both are lower: a candidate may lack this much more than S_A lacks there. But noise and empty
 # frames reach almost the last of these.
 UNSURE, LEAST_TRUSTED = 1.6, 0.8
-# Candidates whose scores are this close cannot be told apart on three frames; of chains the one on the steepest edges is
-# taken, of others the one that changes least. It becomes less with the root of their number, as the error of a mean does.
+# Candidates whose scores are this close cannot be told apart on three frames; the one that changes least is taken. What
+# cannot be told apart becomes less with the root of their number, as the error of a mean does.
 MARGIN, N_OF_MARGIN = 0.005, 3
+# Of chains that cannot be told apart, only those count whose support is at least this share of the largest.
+AS_STEEP = 0.9
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
 LEARNED_MARGIN = 0.01
 # The best few chains must agree this well with one another, as a median Cohen's kappa.
@@ -49,7 +51,7 @@ SCORING: dict[str, Any] = {
     "concord": "median kappa, background left out",
     "least_support": LEAST_SUPPORT,
     "edges_px": [SIGMA_PX, NEAR_PX],
-    "ties": "chains by support at the best one's scale, candidates by order",
+    "as_steep": [AS_STEEP, "at the scale of the best chain"],
 }
 RULE: dict[str, Any] = {
     **SCORING,
@@ -118,7 +120,7 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
 
 
 def best_chain(evidence: Mapping[Key, Evidence]) -> Key:
-    """Return the one on the steepest edges of those whose score cannot be told from the best.
+    """Return the first on edges as steep as any, of those whose score cannot be told from the best.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ def best_chain(evidence: Mapping[Key, Evidence]) -> Key:
     Returns
     -------
     key
-        Of the winner; the first of several on edges that are as steep.
+        Of the winner, whose support is at most a tenth lower than the largest.
 
     Raises
     ------
@@ -143,8 +145,9 @@ def best_chain(evidence: Mapping[Key, Evidence]) -> Key:
     >>> best_chain({"flat": flat, "steep": steep})
     'steep'
     """
-    among = _not_told_from_best(evidence)
-    return max(among, key=lambda name: among[name].edge_support)
+    among = {name: found.edge_support for name, found in _not_told_from_best(evidence).items()}
+    steepest = max(among.values())
+    return next(name for name, support in among.items() if not support < AS_STEEP * steepest)
 
 
 def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: float = 1.0) -> Choice:

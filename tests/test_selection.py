@@ -10,6 +10,7 @@ import pytest
 from biostyle.evidence import LARGEST_FRACTION, SMALLEST_FRACTION, Evidence, LabelFreeScore
 from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX
 from biostyle.selection import (
+    AS_STEEP,
     AT_HOME,
     CONCORD,
     CONCORD_OF_STRANGE,
@@ -53,14 +54,15 @@ def test_a_tie_is_a_matter_of_the_margin() -> None:
 @pytest.mark.parametrize(
     ("supports", "expected"),
     [
-        ((1.2, 1.1, 1.3, 3.0), "elaborate"),
-        ((1.2, 1.2, 1.2, 3.0), "simple"),
+        ((1.2, 1.1, 1.4, 3.0), "elaborate"),
+        ((1.2, 1.3, 1.4, 3.0), "middle"),
+        ((1.27, 1.2, 1.4, 3.0), "simple"),
         ((0.9, 1.1, 0.9, 0.9), "middle"),
         ((math.nan,) * 4, "simple"),
     ],
-    ids=["steepest", "as steep", "on edges", "nobody looked"],
+    ids=["steepest", "as steep", "both", "on edges", "nobody looked"],
 )
-def test_of_chains_that_cannot_be_told_apart_the_one_on_the_steepest_edges_is_best(
+def test_of_chains_that_cannot_be_told_apart_the_first_on_edges_as_steep_as_any_is_best(
     supports: tuple[float, ...], expected: str
 ) -> None:
     scores = {"simple": 0.9, "middle": 0.9 + 0.5 * MARGIN, "elaborate": 0.9 + 0.9 * MARGIN, "poor": 0.89}
@@ -383,5 +385,5 @@ def test_the_rule_is_part_of_every_request() -> None:
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",
         "least_support": LEAST_SUPPORT, "edges_px": [SIGMA_PX, NEAR_PX],
-        "ties": "chains by support at the best one's scale, candidates by order",
+        "as_steep": [AS_STEEP, "at the scale of the best chain"],
     }  # fmt: skip

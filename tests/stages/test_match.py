@@ -212,7 +212,7 @@ def test_a_chain_whose_contours_lie_on_no_edges_is_not_kept(
 
 
 @pytest.mark.parametrize(
-    ("inverted_support", "expected"), [(1.2, "x1 square_root"), (1.3, "x1 inverted linear")]
+    ("inverted_support", "expected"), [(1.3, "x1 square_root"), (1.4, "x1 inverted linear")]
 )
 def test_of_chains_that_cannot_be_told_apart_edges_choose_then_the_one_that_changes_least(
     inverted_support: float, expected: str, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
