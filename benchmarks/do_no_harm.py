@@ -136,11 +136,13 @@ def main(
                 "verdict": choice["verdict"],
                 "before": choice["candidates"]["before"]["label_free"],
                 "matching": choice["candidates"]["matching"]["label_free"],
+                "relative_area": choice["candidates"]["matching"].get("relative_area"),
                 **json.loads((matching / CONCORD).read_text()),
             }
             click.echo(
                 f"{name:25} {choice['verdict']:16} before {found[name]['before']:.3f}  "
-                f"matching {found[name]['matching']:.3f}  concord {found[name]['concord']:.2f}"
+                f"matching {found[name]['matching']:.3f}  concord {found[name]['concord']:.2f}  "
+                f"relative area {found[name]['relative_area'] or 0:.2g}"
             )
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
