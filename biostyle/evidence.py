@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -191,13 +191,27 @@ def concord(ranking: Sequence[Evidence]) -> float:
     float
         Cohen's kappa, as a mean over frames and the median over all pairs, in [-1, 1]; 1 for a single chain.
     """
-    found = [
-        statistics.fmean(
-            kappa(mask.numpy(), twin.numpy()) for mask, twin in zip(one.masks, other.masks, strict=True)
-        )
-        for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)
-    ]
+    found = [likeness(one, other, kappa) for one, other in itertools.combinations(ranking[:N_IN_CONCORD], 2)]
     return statistics.median(found) if found else 1.0
+
+
+def likeness(one: Evidence, other: Evidence, measure: Callable[[NDArray, NDArray], float]) -> float:
+    """Compare the masks of two candidates.
+
+    Parameters
+    ----------
+    one, other : Evidence
+        Of the same frames.
+    measure : callable
+        How much two masks agree.
+
+    Returns
+    -------
+    float
+        Mean over frames.
+    """
+    pairs = zip(one.masks, other.masks, strict=True)
+    return statistics.fmean(measure(mask.numpy(), twin.numpy()) for mask, twin in pairs)
 
 
 def _area_of_median_pixel(areas: NDArray) -> float:

@@ -9,12 +9,11 @@ deterministic chain.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from biostyle.evidence import LARGEST_FRACTION, SMALLEST_FRACTION, Evidence, LabelFreeScore
+from biostyle.evidence import LARGEST_FRACTION, SMALLEST_FRACTION, Evidence, LabelFreeScore, likeness
 from biostyle.metrics.agreement import dice
 from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX
 
@@ -186,8 +185,12 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
     identity = scores[IDENTITY]
     frozen = {name: found for name, found in evidence.items() if not found.learned}
     strongest = max(_on_edges(frozen), key=lambda name: scores[name].value)
-    kept = {name: _same(found, evidence[strongest]) for name, found in evidence.items() if found.learned}
-    home, sizes = at_home.score, {name: _size(found, at_home) for name, found in evidence.items()}
+    kept = {
+        name: likeness(found, evidence[strongest], dice) for name, found in evidence.items() if found.learned
+    }
+    home = at_home.score
+    # NaN where nothing was found.
+    sizes = {name: found.object_area / at_home.object_area for name, found in evidence.items()}
     measures = {
         name: {**score.measures, "edge_support": edges[name], "label_free": score.value}
         | ({"relative_area": sizes[name]} if not math.isnan(sizes[name]) else {})
@@ -261,11 +264,6 @@ def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
     return trusted, max(1 - share * (1 - SURE), trusted + SURE - TRUSTED)
 
 
-def _size(found: Evidence, at_home: Evidence) -> float:
-    """By how much objects are larger in area than at home, as the segmenter sees both; NaN where that is not known."""
-    return found.object_area / at_home.object_area
-
-
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     """Whether two foreground fractions differ by less than a factor of two."""
     return 0.5 * other.foreground_fraction <= one.foreground_fraction <= 2 * other.foreground_fraction
@@ -291,9 +289,3 @@ def _found_on_edges(found: Evidence) -> float:
     """Support above 1, times the foreground where there may be several objects: of these more are missed than invented."""
     excess = found.edge_support - LEAST_SUPPORT
     return excess * found.score.foreground_fraction if found.score.singleness is None else excess
-
-
-def _same(one: Evidence, other: Evidence) -> float:
-    """Mean Dice coefficient over frames."""
-    pairs = zip(one.masks, other.masks, strict=True)
-    return statistics.fmean(dice(mask.numpy(), twin.numpy()) for mask, twin in pairs)

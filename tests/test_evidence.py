@@ -24,17 +24,10 @@ from biostyle.evidence import (
 from biostyle.metrics.edge_support import edge_support
 from biostyle.models.single_object import SingleObject
 from tests.evidence_by_hand import found, spots
+from tests.gray_segmenter import GrayIsProbability
 
 CPU = torch.device("cpu")
 AS_THEY_ARE = Preprocessing(scaling="dtype")
-
-
-class GrayIsProbability(nn.Module):
-    """A Segmenter whose probability of foreground is the gray value itself."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        probs = images.clamp(1e-6, 1 - 1e-6)
-        return torch.cat([torch.zeros_like(probs), torch.logit(probs)], dim=1)
 
 
 class LeftColumnOnly(GrayIsProbability):

@@ -15,16 +15,9 @@ from biostyle.losses import dice_cross_entropy
 from biostyle.models.unet import UNet
 from biostyle.training.segmenter_in_the_loop import AgreementAlarm, BatchSource, SegmenterInTheLoop
 from biostyle.types import NOT_ANNOTATED
+from tests.gray_segmenter import GrayIsProbability
 
 CPU = torch.device("cpu")
-
-
-class GrayIsProbability(nn.Module):
-    """A Segmenter whose probability of foreground is the gray value itself."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        probs = images.clamp(1e-6, 1 - 1e-6)
-        return torch.cat([torch.zeros_like(probs), torch.logit(probs)], dim=1)
 
 
 class ThreeClasses(GrayIsProbability):
