@@ -28,8 +28,9 @@ UNSURE, LEAST_TRUSTED = 1.6, 0.8
 # Candidates whose scores are this close cannot be told apart on three frames; the one that changes least is taken. What
 # cannot be told apart becomes less with the root of their number, as the error of a mean does.
 MARGIN, N_OF_MARGIN = 0.005, 3
-# Of chains that cannot be told apart, only those count whose support is at least this share of the largest.
-AS_STEEP = 0.9
+# Contours must be on edges at least this share as steep as those of any other that is about as sure: whose score lacks so
+# little of the best.
+AS_STEEP, AS_SURE = 0.9, 0.05
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
 LEARNED_MARGIN = 0.01
 # The best few chains must agree this well with one another, as a median Cohen's kappa.
@@ -39,8 +40,8 @@ CONCORD = 0.5
 CONCORD_OF_STRANGE, SAME_SIZE = 0.7, 3.0
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
-# Contours on flatter ground than what is around them are on no edges; only what is above counts for a candidate.
-LEAST_SUPPORT = 1.0
+# The support of contours that lie anywhere; only what is above counts for a candidate.
+NO_SUPPORT = 1.0
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
 AT_HOME = 0.01
 # All of the above, part of every request that depends on it: on the scores alone, or on the whole rule.
@@ -48,9 +49,8 @@ SCORING: dict[str, Any] = {
     "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
     "margin": MARGIN,
     "concord": "median kappa, background left out",
-    "least_support": LEAST_SUPPORT,
     "edges_px": [SIGMA_PX, NEAR_PX],
-    "as_steep": [AS_STEEP, "at the scale of the best chain"],
+    "as_steep": [AS_STEEP, AS_SURE, "at the working scale"],
 }
 RULE: dict[str, Any] = {
     **SCORING,
@@ -97,7 +97,7 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     ----------
     evidence : mapping of key to Evidence
         Candidates on the same frames, from the one that changes least to the one that changes most. Those whose contours lie
-        on no edges are passed over, unless there are no others.
+        on edges more than a tenth less steep than another's that is about as sure are passed over.
 
     Returns
     -------
@@ -116,37 +116,6 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     'simple'
     """
     return next(iter(_not_told_from_best(evidence)))
-
-
-def best_chain(evidence: Mapping[Key, Evidence]) -> Key:
-    """Return the first on edges as steep as any, of those whose score cannot be told from the best.
-
-    Parameters
-    ----------
-    evidence : mapping of key to Evidence
-        Deterministic chains on the same frames, as for :func:`best_candidate`, which differs in what it does with ties.
-
-    Returns
-    -------
-    key
-        Of the winner, whose support is at most a tenth lower than the largest.
-
-    Raises
-    ------
-    ValueError
-        If there are no chains.
-
-    Examples
-    --------
-    >>> import torch
-    >>> score, mask = LabelFreeScore(0.9, 0.9, 0.1), torch.ones(2, 2, dtype=torch.bool)
-    >>> flat, steep = (Evidence(score, (mask,), edge_support=support) for support in (1.2, 1.5))
-    >>> best_chain({"flat": flat, "steep": steep})
-    'steep'
-    """
-    among = {name: found.edge_support for name, found in _not_told_from_best(evidence).items()}
-    steepest = max(among.values())
-    return next(name for name, support in among.items() if not support < AS_STEEP * steepest)
 
 
 def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: float = 1.0) -> Choice:
@@ -278,14 +247,16 @@ def _not_told_from_best(evidence: Mapping[Key, Evidence]) -> dict[Key, Evidence]
     return {name: found for name, found in among.items() if found.score.value >= best - margin}
 
 
-def _on_edges(evidence: Mapping[Key, Evidence]) -> Mapping[Key, Evidence]:
-    """Those whose contours lie on edges, or all if nobody's do."""
-    return {
-        name: found for name, found in evidence.items() if found.edge_support >= LEAST_SUPPORT
-    } or evidence
+def _on_edges(evidence: Mapping[Key, Evidence]) -> dict[Key, Evidence]:
+    """Of those about as sure as the surest, those whose contours lie on about as steep edges as anybody's; never nobody."""
+    surest = max(found.score.value for found in evidence.values())
+    as_sure = {name: found for name, found in evidence.items() if found.score.value >= surest - AS_SURE}
+    steepest = max(found.edge_support for found in as_sure.values())
+    # So written, NaN, where nobody looked, passes over nobody.
+    return {name: found for name, found in as_sure.items() if not found.edge_support < AS_STEEP * steepest}
 
 
 def _found_on_edges(found: Evidence) -> float:
     """Support above 1, times the foreground where there may be several objects: of these more are missed than invented."""
-    excess = found.edge_support - LEAST_SUPPORT
+    excess = found.edge_support - NO_SUPPORT
     return excess * found.score.foreground_fraction if found.score.singleness is None else excess

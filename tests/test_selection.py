@@ -11,13 +11,13 @@ from biostyle.evidence import LARGEST_FRACTION, SMALLEST_FRACTION, Evidence, Lab
 from biostyle.metrics.edge_support import NEAR_PX, SIGMA_PX
 from biostyle.selection import (
     AS_STEEP,
+    AS_SURE,
     AT_HOME,
     CONCORD,
     CONCORD_OF_STRANGE,
     IDENTITY,
     KEPT,
     LEARNED_MARGIN,
-    LEAST_SUPPORT,
     LEAST_TRUSTED,
     MARGIN,
     RULE,
@@ -27,7 +27,6 @@ from biostyle.selection import (
     UNSURE,
     Choice,
     best_candidate,
-    best_chain,
     choose,
 )
 from tests.evidence_by_hand import found, spots
@@ -46,48 +45,32 @@ def test_a_tie_is_a_matter_of_the_margin() -> None:
     for difference, expected in ((0.9 * MARGIN, 1), (1.1 * MARGIN, 2)):
         scores = {1: 0.9, 2: 0.9 + difference, 3: 0.0}
         assert best_candidate({key: found(value) for key, value in scores.items()}) == expected
-    for best in (best_candidate, best_chain):
-        with pytest.raises(ValueError, match="empty"):
-            best({})
+    with pytest.raises(ValueError, match="empty"):
+        best_candidate({})
 
 
 @pytest.mark.parametrize(
     ("supports", "expected"),
     [
-        ((1.2, 1.1, 1.4, 3.0), "elaborate"),
-        ((1.2, 1.3, 1.4, 3.0), "middle"),
-        ((1.27, 1.2, 1.4, 3.0), "simple"),
-        ((0.9, 1.1, 0.9, 0.9), "middle"),
-        ((math.nan,) * 4, "simple"),
+        ((1.2, 1.1, 1.4, 3.0), "surest"),
+        ((1.2, 1.3, 1.4, 3.0), "as sure"),
+        ((1.4, 1.2, 1.2, 3.0), "less sure"),
+        ((0.9, 0.5, 0.6, 3.0), "less sure"),
+        ((math.nan,) * 4, "as sure"),
     ],
-    ids=["steepest", "as steep", "both", "on edges", "nobody looked"],
+    ids=["surest", "as steep", "steeper than surer ones", "below 1", "nobody looked"],
 )
-def test_of_chains_that_cannot_be_told_apart_the_first_on_edges_as_steep_as_any_is_best(
+def test_of_those_on_about_the_steepest_edges_the_surest_is_best(
     supports: tuple[float, ...], expected: str
 ) -> None:
-    scores = {"simple": 0.9, "middle": 0.9 + 0.5 * MARGIN, "elaborate": 0.9 + 0.9 * MARGIN, "poor": 0.89}
+    """Who is much less sure does not count, however steep its edges are."""
+    assert (AS_STEEP, AS_SURE) == (0.9, 0.05)
+    scores = {"less sure": 0.9 - 0.9 * AS_SURE, "as sure": 0.9 - 0.9 * MARGIN, "surest": 0.9}
+    scores["unsure"] = 0.9 - 1.1 * AS_SURE
     evidence = {
         name: found(score, edges=support)
         for (name, score), support in zip(scores.items(), supports, strict=True)
     }
-    assert best_chain(evidence) == expected
-
-
-@pytest.mark.parametrize(
-    ("supports", "expected"),
-    [
-        ((1.2, 0.99), "simple"),
-        ((1.2, 1.0), "elaborate"),
-        ((0.9, 0.99), "elaborate"),
-        ((math.nan, math.nan), "elaborate"),
-    ],
-    ids=["not on edges", "on edges", "nobody on edges", "nobody looked"],
-)
-def test_who_draws_on_no_edges_is_passed_over_unless_all_do(
-    supports: tuple[float, float], expected: str
-) -> None:
-    assert LEAST_SUPPORT == 1
-    evidence = {"simple": found(0.95, edges=supports[0]), "elaborate": found(0.98, edges=supports[1])}
     assert best_candidate(evidence) == expected
 
 
@@ -384,6 +367,5 @@ def test_the_rule_is_part_of_every_request() -> None:
         "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",
-        "least_support": LEAST_SUPPORT, "edges_px": [SIGMA_PX, NEAR_PX],
-        "as_steep": [AS_STEEP, "at the scale of the best chain"],
+        "edges_px": [SIGMA_PX, NEAR_PX], "as_steep": [AS_STEEP, AS_SURE, "at the working scale"],
     }  # fmt: skip

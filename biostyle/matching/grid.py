@@ -72,7 +72,7 @@ class GridSettings(BaseModel):
     )
     polarities: tuple[PolarityName, ...] = Field(_BOTH, min_length=1, exclude_if=lambda names: names == _BOTH)
     background_sigma_px: float = Field(25.0, gt=0)
-    n_frames: int = Field(3, ge=1)
+    n_frames: int = Field(8, ge=1)
     n_finalists: int = Field(12, ge=1)
     largest_side_px: int = Field(1600, ge=32)
     single_object: bool = Field(False, exclude_if=lambda wanted: not wanted)

@@ -23,7 +23,7 @@ from biostyle.evidence import Evidence, concord, judge, with_edges
 from biostyle.matching.chain import Step
 from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import SCORING, best_chain
+from biostyle.selection import SCORING, best_candidate
 from biostyle.types import NDArray
 
 CONCORD = "concord.json"
@@ -49,8 +49,8 @@ def match(
     segmenter : Path
         Model directory of S_A.
     out : Path
-        Candidate directory to make: ``chain``, which is the one on the steepest edges of those that cannot be told from
-        the best; ``chains.csv`` with every chain's score, finalists first;
+        Candidate directory to make: ``chain``, which is the best of those whose contours lie on about the steepest edges;
+        ``chains.csv`` with every chain's score, finalists first;
         ``concord.json`` with the agreement of the best; where the grid says that images show one object,
         ``single_object``, which keeps it.
     settings : GridSettings
@@ -135,10 +135,10 @@ def match(
             for position, chain in enumerate(sorted(finalists, key=chains.index))
         }
         ranking = sorted(evidence, key=lambda chain: -evidence[chain].score.value)
-        # Supports are comparable at one resolution only: that at which the segmenter is surest.
-        shown = [base.scaled(ranking[0].scale).image_batch(image)[0] for image in images]
+        # Supports are comparable at one resolution only: that at which the segmenter knows its own domain.
+        shown = [base.image_batch(image)[0] for image in images]
         evidence = {chain: with_edges(found, shown) for chain, found in evidence.items()}
-        best = best_chain(evidence)
+        best = best_candidate(evidence)
         table = [
             {
                 "chain": chain.name,

@@ -80,9 +80,9 @@ def select(
 
         left_out = {name: left_out_reason(path) for name, path in candidates.items() if not is_usable(path)}
         usable = {name: path for name, path in candidates.items() if name not in left_out}
-        # A chain, the first candidate, shows B's objects at the size that S_A knows: edges are looked at as it does.
-        edges_at = load_adapted(next(iter(usable.values()), None), segmenter).preprocessing
-        shown = [edges_at.image_batch(image)[0] for image in frames_of(prepared_b)]
+        # Supports are comparable at one resolution only: that at which the segmenter knows its own domain.
+        working = load_adapted(None, segmenter).preprocessing
+        shown = [working.image_batch(image)[0] for image in frames_of(prepared_b)]
 
         def judged(prepared: Path, candidate: Path | None) -> Evidence:
             adapted = load_adapted(candidate, segmenter)

@@ -92,11 +92,11 @@ def test_every_candidate_and_the_unchanged_frames_are_judged_alike(tiny_run: Pat
     assert (choice["n_frames"], choice["left_out"]) == (2, {})
     domain = load_prepared(tiny_run / "prepared" / "zeiss")
     images = [domain.read_image(row) for row in domain.frames("train")[1::2]]
-    chain = load_adapted(candidates_of(tiny_run)["matching"], tiny_run / "segmenter").preprocessing
+    working = load_adapted(None, tiny_run / "segmenter").preprocessing
     for name, candidate in {"before": None, **candidates_of(tiny_run)}.items():
         adapted = load_adapted(candidate, tiny_run / "segmenter")
         judged = judge(adapted.segmenter, images, adapted.preprocessing, torch.device("cpu"))
-        judged = with_edges(judged, [chain.image_batch(image)[0] for image in images])
+        judged = with_edges(judged, [working.image_batch(image)[0] for image in images])
         score, found = judged.score, choice["candidates"][name]
         assert found["edge_support"] == judged.edge_support
         assert found["label_free"] == score.value
@@ -105,7 +105,7 @@ def test_every_candidate_and_the_unchanged_frames_are_judged_alike(tiny_run: Pat
     assert choice["candidates"]["matching"]["edge_support"] > 0
 
 
-def test_edges_are_looked_at_as_the_first_candidate_shows_frames(
+def test_edges_are_looked_at_as_the_segmenter_sees_its_own_domain(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At one resolution for all frames of B; on those of A nobody looks."""
@@ -125,7 +125,7 @@ def test_edges_are_looked_at_as_the_first_candidate_shows_frames(
     )
     race(tiny_run, tmp_path / "out", {"first": first, **candidates_of(tiny_run, "matching", "retrain")})
     domain = load_prepared(tiny_run / "prepared" / "zeiss")
-    assert seen == [2 * domain.rows[0].height] * 4
+    assert seen == [domain.rows[0].height] * 4
 
 
 @pytest.mark.parametrize("inverted_is_known", [False, True])
