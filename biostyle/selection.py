@@ -115,7 +115,11 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     >>> best_candidate({"simple": simple, "elaborate": elaborate})
     'simple'
     """
-    return next(iter(_not_told_from_best(evidence)))
+    among = _on_edges(evidence)
+    best = max(found.score.value for found in among.values())
+    n_frames = max(len(found.masks) for found in among.values())
+    margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
+    return next(name for name, found in among.items() if found.score.value >= best - margin)
 
 
 def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: float = 1.0) -> Choice:
@@ -204,8 +208,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
         chosen = best_candidate(frozen)
     if chosen == IDENTITY:
         return stay(
-            "No candidate that keeps the objects is better than the unchanged frames: by its label-free score "
-            f"({identity.value:.3f} as they are) or, of the learned ones, by the edges under its contours "
+            "No candidate that keeps the objects, on edges about as steep, is better than the unchanged frames: by its "
+            f"label-free score ({identity.value:.3f} as they are) or, of the learned ones, by the edges under its contours "
             f"({edges[IDENTITY]:.2f} times as steep as what is around them)."
         )
     winner = scores[chosen]
@@ -236,15 +240,6 @@ def _limits(at_home: LabelFreeScore) -> tuple[float, float]:
 def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     """Whether two foreground fractions differ by less than a factor of two."""
     return 0.5 * other.foreground_fraction <= one.foreground_fraction <= 2 * other.foreground_fraction
-
-
-def _not_told_from_best(evidence: Mapping[Key, Evidence]) -> dict[Key, Evidence]:
-    """Those on edges whose score is within the margin of the best of them, in order."""
-    among = _on_edges(evidence)
-    best = max(found.score.value for found in among.values())
-    n_frames = max(len(found.masks) for found in among.values())
-    margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
-    return {name: found for name, found in among.items() if found.score.value >= best - margin}
 
 
 def _on_edges(evidence: Mapping[Key, Evidence]) -> dict[Key, Evidence]:
