@@ -9,7 +9,7 @@ deterministic chain.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -50,7 +50,7 @@ SCORING: dict[str, Any] = {
     "margin": MARGIN,
     "concord": "median kappa, background left out",
     "edges_px": [SIGMA_PX, NEAR_PX],
-    "as_steep": [AS_STEEP, AS_SURE, "at the working scale"],
+    "as_steep": [AS_STEEP, AS_SURE, "at the working scale, beside the unchanged frames"],
 }
 RULE: dict[str, Any] = {
     **SCORING,
@@ -90,7 +90,7 @@ class Choice:
     candidates: dict[str, dict[str, float]]
 
 
-def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
+def best_candidate(evidence: Mapping[Key, Evidence], beside: Sequence[Evidence] = ()) -> Key:
     """Return the first candidate whose score cannot be told from the best.
 
     Parameters
@@ -98,6 +98,8 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     evidence : mapping of key to Evidence
         Candidates on the same frames, from the one that changes least to the one that changes most. Those whose contours lie
         on edges more than a tenth less steep than another's that is about as sure are passed over.
+    beside : sequence of Evidence
+        Others, who cannot win, but whose edges count as well unless nobody would be left.
 
     Returns
     -------
@@ -115,7 +117,7 @@ def best_candidate(evidence: Mapping[Key, Evidence]) -> Key:
     >>> best_candidate({"simple": simple, "elaborate": elaborate})
     'simple'
     """
-    among = _on_edges(evidence)
+    among = _on_edges(evidence, beside)
     best = max(found.score.value for found in among.values())
     n_frames = max(len(found.masks) for found in among.values())
     margin = MARGIN * math.sqrt(N_OF_MARGIN / max(n_frames, N_OF_MARGIN))
@@ -242,13 +244,15 @@ def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
     return 0.5 * other.foreground_fraction <= one.foreground_fraction <= 2 * other.foreground_fraction
 
 
-def _on_edges(evidence: Mapping[Key, Evidence]) -> dict[Key, Evidence]:
-    """Of those about as sure as the surest, those whose contours lie on about as steep edges as anybody's; never nobody."""
-    surest = max(found.score.value for found in evidence.values())
-    as_sure = {name: found for name, found in evidence.items() if found.score.value >= surest - AS_SURE}
-    steepest = max(found.edge_support for found in as_sure.values())
+def _on_edges(evidence: Mapping[Key, Evidence], beside: Sequence[Evidence] = ()) -> dict[Key, Evidence]:
+    """Those whose contours lie on about as steep edges as those of anybody who is about as sure; never nobody."""
+    surest = max(found.score.value for found in (*evidence.values(), *beside))
+    sure = {name: found for name, found in evidence.items() if found.score.value >= surest - AS_SURE}
+    sure_beside = [found for found in beside if found.score.value >= surest - AS_SURE]
+    steepest = max(found.edge_support for found in (*sure.values(), *sure_beside))
     # So written, NaN, where nobody looked, passes over nobody.
-    return {name: found for name, found in as_sure.items() if not found.edge_support < AS_STEEP * steepest}
+    kept = {name: found for name, found in sure.items() if not found.edge_support < AS_STEEP * steepest}
+    return kept or _on_edges(evidence)
 
 
 def _found_on_edges(found: Evidence) -> float:

@@ -74,6 +74,16 @@ def test_of_those_on_about_the_steepest_edges_the_surest_is_best(
     assert best_candidate(evidence) == expected
 
 
+@pytest.mark.parametrize(
+    ("score", "edges", "expected"),
+    [(0.9, 1.5, "steep"), (0.9 - 1.1 * AS_SURE, 1.5, "surest"), (0.9, 2.0, "surest"), (0.99, 1.5, "surest")],
+    ids=["as sure", "unsure", "nobody left for steepness", "nobody left for sureness"],
+)
+def test_who_stands_beside_cannot_win_but_its_edges_count(score: float, edges: float, expected: str) -> None:
+    evidence = {"surest": found(0.9, edges=1.3), "steep": found(0.88, edges=1.4)}
+    assert best_candidate(evidence, [found(score, edges=edges)]) == expected
+
+
 def test_a_clear_winner_is_adopted_and_the_reason_holds_the_numbers() -> None:
     choice = choose({IDENTITY: found(0.6), "matching": found(0.97, 0.93), "other": found(0.8)}, HOME)
     assert (choice.chosen, choice.verdict) == ("matching", "adopt")
@@ -367,5 +377,6 @@ def test_the_rule_is_part_of_every_request() -> None:
         "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",
-        "edges_px": [SIGMA_PX, NEAR_PX], "as_steep": [AS_STEEP, AS_SURE, "at the working scale"],
+        "edges_px": [SIGMA_PX, NEAR_PX], 
+        "as_steep": [AS_STEEP, AS_SURE, "at the working scale, beside the unchanged frames"],
     }  # fmt: skip

@@ -122,7 +122,7 @@ def match(
         def judged(chain: GridChain, position: int, on: list[NDArray]) -> Evidence:
             adapted = AdaptedSegmenter(model, chain.build(settings, learned)).eval()
             found = judge(adapted, on, base.scaled(chain.scale), where, single_object=single_object)
-            n_looks = len(chains) + n_finalists
+            n_looks = len(chains) + n_finalists + 1
             options.progress.update(position + 1, n_looks, {"label-free": found.score.value})
             return found
 
@@ -134,11 +134,12 @@ def match(
             chain: judged(chain, len(chains) + position, images)
             for position, chain in enumerate(sorted(finalists, key=chains.index))
         }
+        unchanged = judged(GridChain(1.0, False, "linear"), len(chains) + n_finalists, images)
         ranking = sorted(evidence, key=lambda chain: -evidence[chain].score.value)
         # Supports are comparable at one resolution only: that at which the segmenter knows its own domain.
         shown = [base.image_batch(image)[0] for image in images]
         evidence = {chain: with_edges(found, shown) for chain, found in evidence.items()}
-        best = best_candidate(evidence)
+        best = best_candidate(evidence, [with_edges(unchanged, shown)])
         table = [
             {
                 "chain": chain.name,

@@ -140,10 +140,10 @@ def test_every_chain_is_looked_at_once_and_only_the_finalists_on_all_frames(
     monkeypatch.setattr(stage, "judge", count)
     grid = SMALL.model_copy(update={"n_finalists": 3})
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out", grid)
-    assert looks == [1] * 7 + [2] * 3
+    assert looks == [1] * 7 + [2] * 4  # the finalists and the unchanged frames
     table = pd.read_csv(out / "chains.csv")
     row = load_prepared(tiny_run / "prepared" / "zeiss").rows[0]
-    assert shown == [[(1, row.height, row.width)] * 2] * 3  # at the working scale, whatever theirs is
+    assert shown == [[(1, row.height, row.width)] * 2] * 4  # at the working scale, whatever theirs is
     assert table["edge_support"].isna().sum() == 4  # finalists alone
     assert list(table["round"]) == [2] * 3 + [1] * 4
     assert table["chain"].is_unique
