@@ -377,6 +377,6 @@ def test_the_rule_is_part_of_every_request() -> None:
         "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",
-        "edges_px": [SIGMA_PX, NEAR_PX], 
+        "edges_px": [SIGMA_PX, NEAR_PX],
         "as_steep": [AS_STEEP, AS_SURE, "at the working scale, beside the unchanged frames"],
     }  # fmt: skip
