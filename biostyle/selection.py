@@ -246,12 +246,15 @@ def _as_much(one: LabelFreeScore, other: LabelFreeScore) -> bool:
 
 def _on_edges(evidence: Mapping[Key, Evidence], beside: Sequence[Evidence] = ()) -> dict[Key, Evidence]:
     """Those whose contours lie on about as steep edges as those of anybody who is about as sure; never nobody."""
-    surest = max(found.score.value for found in (*evidence.values(), *beside))
-    sure = {name: found for name, found in evidence.items() if found.score.value >= surest - AS_SURE}
-    sure_beside = [found for found in beside if found.score.value >= surest - AS_SURE]
-    steepest = max(found.edge_support for found in (*sure.values(), *sure_beside))
-    # So written, NaN, where nobody looked, passes over nobody.
-    kept = {name: found for name, found in sure.items() if not found.edge_support < AS_STEEP * steepest}
+    everybody = [*evidence.values(), *beside]
+    least = max(found.score.value for found in everybody) - AS_SURE
+    steepest = max(found.edge_support for found in everybody if found.score.value >= least)
+    kept = {
+        name: found
+        for name, found in evidence.items()
+        # So written, NaN, where nobody looked, passes over nobody.
+        if found.score.value >= least and not found.edge_support < AS_STEEP * steepest
+    }
     return kept or _on_edges(evidence)
 
 

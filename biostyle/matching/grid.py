@@ -138,6 +138,9 @@ class GridChain:
         return MatchingChain(steps)
 
 
+UNCHANGED = GridChain(1.0, inverted=False, tone="linear")
+
+
 def learn_tones(names: Iterable[str], images_a: list[ImageBatch]) -> dict[str, Step]:
     """Learn the steps that give images the look of A.
 
@@ -195,4 +198,4 @@ def grid_chains(settings: GridSettings) -> list[GridChain]:
     )
     if settings.single_object:
         return changes
-    return [chain for chain in changes if (chain.scale, chain.inverted, chain.tone) != (1.0, False, "linear")]
+    return [chain for chain in changes if chain != UNCHANGED]

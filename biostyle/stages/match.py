@@ -21,7 +21,7 @@ from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
 from biostyle.evidence import Evidence, concord, judge, with_edges
 from biostyle.matching.chain import Step
-from biostyle.matching.grid import GridChain, GridSettings, grid_chains, learn_tones
+from biostyle.matching.grid import UNCHANGED, GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.models.single_object import SingleObject
 from biostyle.selection import SCORING, best_candidate
 from biostyle.types import NDArray
@@ -134,12 +134,13 @@ def match(
             chain: judged(chain, len(chains) + position, images)
             for position, chain in enumerate(sorted(finalists, key=chains.index))
         }
-        unchanged = judged(GridChain(1.0, False, "linear"), len(chains) + n_finalists, images)
         ranking = sorted(evidence, key=lambda chain: -evidence[chain].score.value)
         # Supports are comparable at one resolution only: that at which the segmenter knows its own domain.
         shown = [base.image_batch(image)[0] for image in images]
         evidence = {chain: with_edges(found, shown) for chain, found in evidence.items()}
-        best = best_candidate(evidence, [with_edges(unchanged, shown)])
+        # Where one object is kept, the unchanged frames may be among the finalists.
+        beside = [] if UNCHANGED in evidence else [judged(UNCHANGED, len(chains) + n_finalists, images)]
+        best = best_candidate(evidence, [with_edges(found, shown) for found in beside])
         table = [
             {
                 "chain": chain.name,
