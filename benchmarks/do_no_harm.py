@@ -3,10 +3,10 @@
 Pure noise, blurred noise and empty frames with sensor noise are made here; further folders of images (of another kind, or
 more of A) are named on the command line. They are shown in gray, or in colour where A is in colour. The race without its
 learned candidates runs on each, with the grid of cell_tracking/cpu or, in colour, of dermoscopy/cpu; what it must say is
-"don't adapt".
+"don't adapt". Races of finished runs can be named to compare with.
 
-    python benchmarks/do_no_harm.py RUN/segmenter RUN/prepared/nikon --more fundus=DIR --json build/do_no_harm.json
-    python benchmarks/do_no_harm.py RUN/segmenter RUN/prepared/dermoscopic --more fundus=DIR
+    python benchmarks/do_no_harm.py RUN/segmenter RUN/prepared/nikon --more fundus=DIR --race ZEISS=RUN/candidates/zeiss
+    python benchmarks/do_no_harm.py RUN/segmenter RUN/prepared/dermoscopic --more fundus=DIR --json build/no_harm.json
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -27,7 +27,7 @@ from biostyle.data.group_split import GroupSplitSettings
 from biostyle.data.prepare_photographs import PhotographDomainSettings
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.matching.grid import GridSettings
-from biostyle.stages.match import CONCORD, match
+from biostyle.stages.match import match, read_concord
 from biostyle.stages.prepare import prepare_folder
 from biostyle.stages.prepare_photographs import prepare_photographs
 from biostyle.stages.select import read_choice, select
@@ -86,27 +86,63 @@ def read(folder: Path, kind: Kind) -> list[NDArray]:
     return [np.asarray(Image.open(path).convert(kind.mode)) for path in spread(paths, kind.n_frames)]
 
 
+def summarise(matching: Path, choice: dict[str, Any]) -> dict[str, Any]:
+    """What the race says, and what it says it for."""
+    scores = choice["candidates"]
+    return {
+        "verdict": choice["verdict"],
+        "before": scores["before"]["label_free"],
+        **{name: scores["matching"].get(name) for name in ("label_free", "edge_support", "relative_area")},
+        "concord": read_concord(matching),
+    }
+
+
 @click.command()
 @click.argument("segmenter", type=click.Path(path_type=Path, exists=True))
 @click.argument("prepared_a", type=click.Path(path_type=Path, exists=True))
 @click.option("--more", multiple=True, metavar="NAME=DIR", help="A further folder of images; repeatable.")
+@click.option(
+    "--race",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="The folder of a domain's candidates in a finished run, to compare with; repeatable.",
+)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@click.option("--quick", is_flag=True, help="Few chains: to see that it runs.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures here as well.")
 def main(
-    segmenter: Path, prepared_a: Path, more: tuple[str, ...], device: str, seed: int, json_path: Path | None
+    segmenter: Path,
+    prepared_a: Path,
+    more: tuple[str, ...],
+    race: tuple[str, ...],
+    device: str,
+    seed: int,
+    quick: bool,
+    json_path: Path | None,
 ) -> None:
     """Run the deterministic race on images that nobody should adapt to."""
     domain_a = load_prepared(prepared_a)
     kind = Kind("L", 3, GridSettings())
     if domain_a.read_image(domain_a.rows[0]).ndim == 3:
         kind = Kind("RGB", 12, load_config("dermoscopy/cpu", [], DermoscopyConfig).matching)
+    if quick:
+        kind = kind._replace(grid=kind.grid.model_copy(update={"scales": (0.5,), "tones": ("linear",)}))
     cases = {
         "more of A": [domain_a.read_image(row) for row in spread(domain_a.frames("test"), kind.n_frames)],
         **simulated(seed, kind.n_frames),
         **{name: read(Path(folder), kind) for name, _, folder in (text.partition("=") for text in more)},
     }
-    options, found = BuildOptions(), {}
+    options, figures = BuildOptions(), {}
+
+    def say(name: str, found: dict[str, Any]) -> None:
+        figures[name] = found
+        click.echo(
+            f"{name:25} {found['verdict']:16} before {found['before']:.3f}  matching {found['label_free']:.3f}  "
+            f"concord {found['concord']:.2f}  support {found['edge_support']:.2f}  "
+            f"relative area {found['relative_area'] or 0:.2g}"
+        )
+
     with tempfile.TemporaryDirectory() as scratch:
         for number, (name, frames) in enumerate(cases.items()):
             root = Path(scratch) / str(number)
@@ -120,33 +156,22 @@ def main(
                 device=device,
                 options=options,
             )
-            choice = read_choice(
-                select(
-                    prepared_a,
-                    prepared,
-                    segmenter,
-                    {"matching": matching},
-                    root / "choice",
-                    n_frames=kind.grid.n_frames,
-                    device=device,
-                    options=options,
-                )
+            choice = select(
+                prepared_a,
+                prepared,
+                segmenter,
+                {"matching": matching},
+                root / "choice",
+                n_frames=kind.grid.n_frames,
+                device=device,
+                options=options,
             )
-            found[name] = {
-                "verdict": choice["verdict"],
-                "before": choice["candidates"]["before"]["label_free"],
-                "matching": choice["candidates"]["matching"]["label_free"],
-                "relative_area": choice["candidates"]["matching"].get("relative_area"),
-                **json.loads((matching / CONCORD).read_text()),
-            }
-            click.echo(
-                f"{name:25} {choice['verdict']:16} before {found[name]['before']:.3f}  "
-                f"matching {found[name]['matching']:.3f}  concord {found[name]['concord']:.2f}  "
-                f"relative area {found[name]['relative_area'] or 0:.2g}"
-            )
+            say(name, summarise(matching, read_choice(choice)))
+    for name, _, folder in (text.partition("=") for text in race):
+        say(name, summarise(Path(folder) / "matching", read_choice(Path(folder) / "choice")))
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(found, indent=1) + "\n")
+        json_path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ Verdict = Literal["adopt", "adopt with care", "don't adapt"]
 Key = TypeVar("Key")
 IDENTITY = "before"
 # Below the first score nobody is believed, below the second only with care.
-TRUSTED, SURE = 0.935, 0.95
+TRUSTED, SURE = 0.92, 0.95
 # Where S_A is unsure at home, both are lower: a candidate may lack this much more than S_A lacks there. But noise and empty
 # frames reach almost the last of these.
 UNSURE, LEAST_TRUSTED = 1.6, 0.8
@@ -33,14 +33,14 @@ MARGIN, N_OF_MARGIN = 0.005, 3
 AS_STEEP, AS_SURE = 0.9, 0.05
 # Taught by doubtful labels, a learned candidate may be this much less sure of itself than the best that was not.
 LEARNED_MARGIN = 0.01
-# The best few chains must agree this well with one another, as a median Cohen's kappa.
-CONCORD = 0.5
+# Four of five others of the best few chains must see what the chosen one sees this well, as Cohen's kappa.
+CONCORD = 0.45
 # So much where the area of what is found differs from that of objects of A by more than this factor: chains that suit S_A
 # bring objects to the size it knows, unless they touch one another.
-CONCORD_OF_STRANGE, SAME_SIZE = 0.7, 3.0
+CONCORD_OF_STRANGE, SAME_SIZE = 0.55, 3.0
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
-# The support of contours that lie anywhere; only what is above counts for a candidate.
+# The support of contours that lie anywhere: who has less sees no objects, and only what is above counts for a candidate.
 NO_SUPPORT = 1.0
 # Frames on which S_A is as sure of itself as on A, but for this much, and finds as much, leave nothing to gain.
 AT_HOME = 0.01
@@ -48,7 +48,7 @@ AT_HOME = 0.01
 SCORING: dict[str, Any] = {
     "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
     "margin": MARGIN,
-    "concord": "median kappa, background left out",
+    "concord": "kappa with four of five others, background left out",
     "edges_px": [SIGMA_PX, NEAR_PX],
     "as_steep": [AS_STEEP, AS_SURE, "at the working scale, beside the unchanged frames"],
 }
@@ -61,6 +61,7 @@ RULE: dict[str, Any] = {
     "learned": "excess support times fraction, or support of single objects, above the best frozen one",
     "least_concord": CONCORD,
     "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
+    "least_support": NO_SUPPORT,
     "kept": KEPT,
     "learned_margin": LEARNED_MARGIN,
     "at_home": AT_HOME,
@@ -134,15 +135,16 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
     at_home : Evidence
         Of S_A on frames of A; its masks do not matter.
     found_concord : float
-        What :func:`biostyle.evidence.concord` says of the best chains.
+        What :func:`biostyle.evidence.concord` says of the best chain.
 
     Returns
     -------
     Choice
         Of the best that was not learned and of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most and who
         keep its objects, the one that finds most on the steepest edges; where that was not learned, :func:`best_candidate`
-        of its like. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, or the
-        chains are not in concord, which has to be more where objects are not as large as A's, and where S_A is at home.
+        of its like. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, where
+        chains are not in concord, which has to be more where objects are not as large as A's, where contours are not on edges,
+        and where S_A is at home.
 
     Examples
     --------
@@ -185,15 +187,20 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
         )
     if found_concord < CONCORD:
         return stay(
-            f"The best chains see different things (Cohen's kappa {found_concord:.2f}, below {CONCORD}): what the "
-            "segmenter finds depends on how the frames are shown to it."
+            f"Other good chains do not see what the best one sees (Cohen's kappa {found_concord:.2f}, below {CONCORD}): what "
+            "the segmenter finds depends on how the frames are shown to it."
         )
     strange = best.singleness is None and max(sizes[strongest], 1 / sizes[strongest]) > SAME_SIZE
     if strange and found_concord < CONCORD_OF_STRANGE:
         return stay(
-            f"What the segmenter finds by {strongest} is {sizes[strongest]:.2g} times as large as in its own domain, and the "
-            f"best chains do not agree on it (Cohen's kappa {found_concord:.2f}, below {CONCORD_OF_STRANGE}): these may not "
+            f"What the segmenter finds by {strongest} is {sizes[strongest]:.2g} times as large as in its own domain, and "
+            f"other good chains do not see it (Cohen's kappa {found_concord:.2f}, below {CONCORD_OF_STRANGE}): these may not "
             "be its objects."
+        )
+    if edges[strongest] < NO_SUPPORT:
+        return stay(
+            f"The contours that the segmenter draws by {strongest} lie on edges {edges[strongest]:.2f} times as steep as what "
+            "is around them, less than contours that lie anywhere: these may not be objects."
         )
     if identity.value >= home.value - AT_HOME and _as_much(identity, home):
         return stay(

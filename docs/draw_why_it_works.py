@@ -2,8 +2,9 @@
 
     python docs/draw_why_it_works.py
 
-No image of a data set is used. The numbers are those of ``reports/reference``: ``ablation.json``, and ``cell_tracking.json``,
-which is what ``biostyle compare RUN RUN RUN --json`` prints. The same numbers give the same files.
+No image of a data set is used. The numbers are those of ``reports/reference``: ``ablation.json``; ``cell_tracking.json``,
+which is what ``biostyle compare RUN RUN RUN --json`` prints; and ``do_no_harm_SEED.json``, which ``benchmarks/do_no_harm.py``
+writes. The same numbers give the same files.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from biostyle.data.sources.simulated import simulate_pair
 from biostyle.io.frames import read_frame
 from biostyle.io.labels import read_labels
 from biostyle.reporting.tables import row_title
-from biostyle.selection import TRUSTED
+from biostyle.selection import CONCORD, CONCORD_OF_STRANGE, NO_SUPPORT, TRUSTED
 from biostyle.types import NDArray
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +43,7 @@ COLOURS = {
     "oracle": "#56b4e9",
     "ceiling": "#999999",
 }
-MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*X<"
 WANTED_REGRET = 0.03
 SIDE_PX = 160  # of the simulated frames
 PATCH_PX = 70  # of a PatchGAN with three layers
@@ -61,17 +62,31 @@ def main() -> None:
     ablation = json.loads((NUMBERS / "ablation.json").read_text(encoding="utf-8"))
     measured = NUMBERS / "cell_tracking.json"
     comparison = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
-    for path in draw(ablation, comparison, ROOT / "docs" / "images"):
+    for path in draw(ablation, read_races(), comparison, ROOT / "docs" / "images"):
         print(path)
 
 
-def draw(ablation: Mapping[str, Any], comparison: Mapping[str, Any] | None, out: Path) -> list[Path]:
+def read_races() -> list[dict[str, Any]]:
+    """Read what the race says of unrelated images and of real domains, for each S_A it was asked with."""
+    return [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(NUMBERS.glob("do_no_harm_*.json"))
+    ]
+
+
+def draw(
+    ablation: Mapping[str, Any],
+    races: Sequence[Mapping[str, Any]],
+    comparison: Mapping[str, Any] | None,
+    out: Path,
+) -> list[Path]:
     """Write the pictures.
 
     Parameters
     ----------
     ablation : mapping
         Content of ``ablation.json``.
+    races : sequence of mapping
+        Contents of the ``do_no_harm_SEED.json``.
     comparison : mapping or None
         What :func:`biostyle.reporting.comparison.compare_runs` returns; None to leave out the pictures of whole runs.
     out : Path
@@ -86,7 +101,7 @@ def draw(ablation: Mapping[str, Any], comparison: Mapping[str, Any] | None, out:
         figures = {
             "causes": draw_causes(),
             "ablation": draw_ablation(ablation),
-            "unrelated": draw_unrelated(ablation),
+            "unrelated": draw_unrelated(races),
         }
         if comparison is not None:
             domains = {name: found for name, found in comparison["domains"].items() if any(found["chosen"])}
@@ -251,32 +266,35 @@ def draw_ablation(ablation: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_unrelated(ablation: Mapping[str, Any]) -> Figure:
-    """Draw the best label-free score that a wide search finds on images S_A knows nothing of.
+def draw_unrelated(races: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw what tells images S_A knows nothing of from real domains: the score of the best chain, and its concord.
 
     Parameters
     ----------
-    ablation : mapping
-        Content of ``ablation.json``.
+    races : sequence of mapping
+        Contents of the ``do_no_harm_SEED.json``, one for each S_A.
 
     Returns
     -------
     Figure
-        One dot a kind of image, and the range of the real domains.
+        A point an S_A and a kind of image, hollow where contours lie on edges no steeper than what is around them, and the
+        limits: the upper one of concord is for objects that are not as large as A's.
     """
-    figure = Figure(figsize=(6, 2.4), layout="constrained")
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     axes = figure.subplots()
-    scores = ablation["unrelated"]
-    for place, score in enumerate(scores.values()):
-        axes.plot([0, score], [place, place], color="#cccccc", linewidth=1)
-        axes.plot(score, place, "o", color=COLOURS["cyclegan"])
-        _note(axes, f"{score:.2f}", score, place, (-8, 5), horizontal="right")
-    low, high = ablation["real"]
-    axes.plot([low, high], [len(scores)] * 2, color=COLOURS["retrain"], linewidth=6)
-    _note(axes, f"{low:.2f} to {high:.2f}", low, len(scores), (-14, 0), horizontal="right")
+    for place, name in enumerate(name for name in races[0] if name != "more of A"):
+        found = [race[name] for race in races]
+        colour = COLOURS["retrain" if name.isupper() else "cyclegan"]
+        on_edges = [one["edge_support"] >= NO_SUPPORT for one in found]
+        axes.scatter(
+            [one["label_free"] for one in found], [one["concord"] for one in found], 28, marker=MARKERS[place],
+            facecolors=[colour if steep else "none" for steep in on_edges], edgecolors=colour, label=name,
+        )  # fmt: skip
     axes.axvline(TRUSTED, color="black", linewidth=0.8, linestyle=":")
-    axes.set_yticks(range(len(scores) + 1), [*scores, "four real domains"])
-    axes.set(xlim=(0, 1.02), xlabel="Best label-free score")
+    for limit in (CONCORD, CONCORD_OF_STRANGE):
+        axes.axhline(limit, color="black", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="Label-free score of the best chain", ylabel="Concord")
+    figure.legend(frameon=False, loc="outside right center")
     return figure
 
 

@@ -189,15 +189,17 @@ def test_no_gradient_is_kept() -> None:
     assert scale.grad is None
 
 
-def test_concord_is_the_median_kappa_of_all_pairs() -> None:
-    """Ten pixels each: the first two share five, the third is elsewhere."""
-    seen = [found(0.9, masks=spots(10)), found(0.9, masks=spots(10, 5)), found(0.9, masks=spots(10, 50))]
-    flat = [one.masks[0].flatten().numpy() for one in seen]
-    pairs = [cohen_kappa_score(flat[i], flat[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    assert concord(seen) == pytest.approx(sorted(pairs)[1])
-    assert concord(seen[:2]) == pytest.approx(pairs[0])
-    assert concord(seen[:1]) == concord([]) == 1
-    assert concord([found(0.9, masks=spots(0))] * 2) == 1  # two that see nothing see the same
+def test_concord_is_the_lower_quartile_of_the_kappas_with_others() -> None:
+    """Ten pixels each, of which some share five or two with the best, and one none."""
+    best = found(0.9, masks=spots(10))
+    others = [found(0.9, masks=spots(10, first)) for first in (5, 50, 8, 5, 5)]
+    pairs = [
+        cohen_kappa_score(best.masks[0].flatten().numpy(), one.masks[0].flatten().numpy()) for one in others
+    ]
+    assert concord(best, others) == pytest.approx(sorted(pairs)[1]) == pairs[2]
+    assert concord(best, others[:1]) == pytest.approx(pairs[0])
+    assert concord(best, []) == 1
+    assert concord(found(0.9, masks=spots(0)), [found(0.9, masks=spots(0))]) == 1  # both see nothing
 
 
 def test_large_masks_are_in_no_concord_for_being_large() -> None:
@@ -205,20 +207,20 @@ def test_large_masks_are_in_no_concord_for_being_large() -> None:
         torch.rand(200, 200, generator=torch.Generator().manual_seed(seed)) < 0.7 for seed in (0, 1)
     )
     assert (
-        abs(concord([found(0.9, masks=(one,)), found(0.9, masks=(other,))])) < 0.02
+        abs(concord(found(0.9, masks=(one,)), [found(0.9, masks=(other,))])) < 0.02
     )  # their Dice coefficient is .7
 
 
-def test_concord_is_a_mean_over_frames_and_ends_with_the_best_five() -> None:
+def test_concord_is_a_mean_over_frames_and_ends_with_five_others() -> None:
     here, there = spots(10)[0], spots(10, 50)[0]
-    apart = concord([found(0.9, masks=(here,)), found(0.9, masks=(there,))])
-    both = concord([found(0.9, masks=(here, here)), found(0.9, masks=(here, there))])
+    apart = concord(found(0.9, masks=(here,)), [found(0.9, masks=(there,))])
+    both = concord(found(0.9, masks=(here, here)), [found(0.9, masks=(here, there))])
     assert both == pytest.approx((1 + apart) / 2)
     assert N_IN_CONCORD == 5
     same, other = found(0.9), found(0.9, masks=spots(10, 50))
-    assert concord([same] * 5 + [other]) == 1
-    assert concord([same] * 4 + [other]) == 1  # one astray is outvoted: six pairs of ten agree
-    assert concord([same] * 3 + [other] * 2) == pytest.approx(apart)  # four do
+    assert concord(same, [same] * 4 + [other]) == 1  # one astray is outvoted
+    assert concord(same, [same] * 3 + [other] * 2) == pytest.approx(apart)
+    assert concord(same, [other] * 2 + [same] * 12) == pytest.approx(apart)  # five are asked
 
 
 def test_the_area_is_that_of_the_object_with_the_median_pixel() -> None:

@@ -20,6 +20,7 @@ from biostyle.selection import (
     LEARNED_MARGIN,
     LEAST_TRUSTED,
     MARGIN,
+    NO_SUPPORT,
     RULE,
     SAME_SIZE,
     SURE,
@@ -85,13 +86,13 @@ def test_who_stands_beside_cannot_win_but_its_edges_count(score: float, edges: f
 
 
 def test_a_clear_winner_is_adopted_and_the_reason_holds_the_numbers() -> None:
-    choice = choose({IDENTITY: found(0.6), "matching": found(0.97, 0.93), "other": found(0.8)}, HOME)
+    choice = choose({IDENTITY: found(0.6), "matching": found(0.98, 0.93), "other": found(0.8)}, HOME)
     assert (choice.chosen, choice.verdict) == ("matching", "adopt")
-    assert "rises from 0.600 to 0.950 with matching" in choice.reason
-    assert "confidence 0.970, agreement under rotation 0.930" in choice.reason
+    assert "rises from 0.600 to 0.955 with matching" in choice.reason
+    assert "confidence 0.980, agreement under rotation 0.930" in choice.reason
     assert choice.candidates["matching"] == {
-        "confidence": 0.97, "agreement": 0.93, "foreground_fraction": 0.1, "edge_support": 1.0,
-        "label_free": pytest.approx(0.95),
+        "confidence": 0.98, "agreement": 0.93, "foreground_fraction": 0.1, "edge_support": 1.0,
+        "label_free": pytest.approx(0.955),
     }  # fmt: skip
 
 
@@ -200,13 +201,13 @@ def test_chains_that_see_different_things_are_not_believed() -> None:
 @pytest.mark.parametrize(
     ("factor", "in_concord", "adopted"),
     [
-        (1.0, 0.51, True),
-        (0.9 * SAME_SIZE, 0.51, True),
+        (1.0, CONCORD, True),
+        (0.9 * SAME_SIZE, CONCORD, True),
         (1.1 * SAME_SIZE, CONCORD_OF_STRANGE - 0.01, False),
-        (1.1 / SAME_SIZE, 0.51, True),
+        (1.1 / SAME_SIZE, CONCORD, True),
         (0.9 / SAME_SIZE, CONCORD_OF_STRANGE - 0.01, False),
         (1.1 * SAME_SIZE, CONCORD_OF_STRANGE, True),
-        (math.nan, 0.51, True),
+        (math.nan, CONCORD, True),
     ],
 )
 def test_what_is_not_as_large_as_objects_of_a_must_be_seen_by_more_chains(
@@ -229,7 +230,17 @@ def test_where_images_show_one_object_its_size_is_a_matter_of_distance() -> None
         IDENTITY: found(0.6),
         "matching": Evidence(score, spots(10), edge_support=1.2, object_area=5000),
     }
-    assert choose(evidence, replace(HOME, object_area=500), 0.51).chosen == "matching"
+    assert choose(evidence, replace(HOME, object_area=500), CONCORD).chosen == "matching"
+
+
+@pytest.mark.parametrize(("edges", "adopted"), [(0.99, False), (1.0, True), (math.nan, True)])
+def test_contours_must_lie_on_edges_at_all(edges: float, adopted: bool) -> None:
+    choice = choose({IDENTITY: found(0.6), "matching": found(0.97, edges=edges)}, HOME)
+    assert stays(choice) != adopted
+    if not adopted:
+        assert (
+            "contours that the segmenter draws by matching lie on edges 0.99 times as steep" in choice.reason
+        )
 
 
 @pytest.mark.parametrize("n_shared", range(11))
@@ -373,7 +384,8 @@ def test_the_unchanged_frames_may_be_alone() -> None:
 def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
-        "concord": "median kappa, background left out", "least_concord": CONCORD, "kept": KEPT,
+        "concord": "kappa with four of five others, background left out", "least_concord": CONCORD, "kept": KEPT,
+        "least_support": NO_SUPPORT,
         "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
         "learned": "excess support times fraction, or support of single objects, above the best frozen one",

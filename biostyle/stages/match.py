@@ -51,8 +51,8 @@ def match(
     out : Path
         Candidate directory to make: ``chain``, which is the best of those whose contours lie on about the steepest edges;
         ``chains.csv`` with every chain's score, finalists first;
-        ``concord.json`` with the agreement of the best; where the grid says that images show one object,
-        ``single_object``, which keeps it.
+        ``concord.json`` with how much others see what it sees; where the grid says that images show one
+        object, ``single_object``, which keeps it.
     settings : GridSettings
         The grid.
     prepared_a : Path or None
@@ -155,8 +155,12 @@ def match(
             }.items()
         ]
         pd.DataFrame(table).to_csv(partial / "chains.csv", index=False, lineterminator="\n")
-        seen = [evidence[chain] for chain in ranking if not _sees_background(chain, best, evidence)]
-        write_json(partial / CONCORD, {"concord": concord(seen)})
+        others = [
+            evidence[chain]
+            for chain in ranking
+            if chain != best and not _sees_background(chain, best, evidence)
+        ]
+        write_json(partial / CONCORD, {"concord": concord(evidence[best], others)})
         described: dict[str, Any] = {
             "preprocessing": base.scaled(best.scale).model_dump(mode="json"),
             "training_data": {
@@ -173,7 +177,7 @@ def match(
 
 
 def read_concord(candidate: Path) -> float:
-    """Read how much the best chains see the same.
+    """Read how much other chains see what the kept one sees.
 
     Parameters
     ----------

@@ -174,7 +174,7 @@ def doubt_about(teacher: Path) -> float:
     Returns
     -------
     float
-        One minus the concord of the best chains. None where one object is kept of each mask: there S_A is known to invent
+        One minus the concord with the best chain. None where one object is kept of each mask: there S_A is known to invent
         objects rather than to miss them.
     """
     return 0.0 if (teacher / SINGLE_OBJECT).is_dir() else 1 - read_concord(teacher)

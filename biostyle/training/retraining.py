@@ -38,7 +38,7 @@ class RetrainSettings(SessionSettings):
     largest_weight : float
         In full doubt, how much more a pixel of the rarer one may weigh.
     full_doubt : float
-        One minus the concord of the best chains at which doubt is full. With less doubt both probabilities are nearer to
+        One minus the concord with the best chain at which doubt is full. With less doubt both probabilities are nearer to
         a half, and the weight is nearer to 1.
     share_a : float
         Share of a batch that comes from A.
@@ -68,7 +68,7 @@ class RetrainSettings(SessionSettings):
     sure_common: float = Field(0.15, ge=0, le=1)
     sure_rare: float = Field(0.35, ge=0, le=1)
     largest_weight: float = Field(10.0, ge=1)
-    full_doubt: float = Field(0.2, gt=0, le=1)
+    full_doubt: float = Field(0.25, gt=0, le=1)
     share_a: float = Field(0.5, ge=0, lt=1)
     rendered: bool = False
     crop_size_px: int = Field(192, ge=16)
@@ -98,7 +98,7 @@ class RetrainSettings(SessionSettings):
         Parameters
         ----------
         doubt : float
-            One minus the concord of the best chains, 0 or more.
+            One minus the concord with the best chain, 0 or more.
 
         Returns
         -------
@@ -118,7 +118,7 @@ class RetrainSettings(SessionSettings):
         Parameters
         ----------
         doubt : float
-            One minus the concord of the best chains, in [0, 1]; 0 for true masks.
+            One minus the concord with the best chain, in [0, 1]; 0 for true masks.
 
         Returns
         -------

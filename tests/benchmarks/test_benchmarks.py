@@ -10,7 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from biostyle.stages.match import read_concord
+from biostyle.stages.select import read_choice
 
 ROOT = Path(__file__).parents[2]
 NEEDED = {"generator": "monai", "stack": "torch", "overlap": "sklearn", "cluster": "distributed"}
@@ -36,6 +41,29 @@ def test_the_memory_of_a_large_frame_is_measured() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].startswith("segment of 128 x 128 px: 0.")
+
+
+@pytest.mark.slow
+def test_unrelated_images_are_offered_and_finished_races_stand_beside_them(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    candidates = tiny_run / "candidates" / "zeiss"
+    for number in range(2):
+        ramp = np.tile(np.arange(100, dtype=np.uint8) + number, (80, 1))
+        Image.fromarray(ramp).save(tmp_path / f"{number}.png")
+    path = tmp_path / "figures.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / "do_no_harm.py"), str(tiny_run / "segmenter"),
+               str(tiny_run / "prepared" / "nikon"), "--more", f"ramp={tmp_path}", "--race", f"ZEISS={candidates}",
+               "--quick", "--json", str(path)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(path.read_text())
+    names = ["more of A", "noise", "blurred noise", "empty, with sensor noise", "ramp", "ZEISS"]
+    assert list(figures) == names
+    assert [line[:25].strip() for line in done.stdout.splitlines()] == names
+    assert figures["ramp"]["verdict"] == "don't adapt"
+    assert figures["ZEISS"]["verdict"] == read_choice(candidates / "choice")["verdict"]
+    assert figures["ZEISS"]["concord"] == read_concord(candidates / "matching")
 
 
 @pytest.fixture

@@ -67,7 +67,9 @@ def ablation() -> dict[str, Any]:
 def test_whole_runs_are_drawn_with_the_oracle(
     script: ModuleType, ablation: dict[str, Any], comparison: dict[str, Any], tmp_path: Path
 ) -> None:
-    made = {path.stem: texts(path) for path in script.draw(ablation, comparison, tmp_path)}
+    made = {
+        path.stem: texts(path) for path in script.draw(ablation, script.read_races(), comparison, tmp_path)
+    }
     assert made.keys() == {"causes", "ablation", "unrelated", "f_scores", "regret", "label_free"}
     assert {"NEAR", "FAR", ".512", ".721", ".736", ".722", ".900"} <= set(made["f_scores"])
     assert "HOME" not in made["f_scores"]
@@ -80,7 +82,9 @@ def test_whole_runs_are_drawn_with_the_oracle(
 def test_the_same_numbers_give_the_same_files(
     script: ModuleType, ablation: dict[str, Any], comparison: dict[str, Any], tmp_path: Path
 ) -> None:
-    first, again = (script.draw(ablation, comparison, tmp_path / name) for name in ("first", "again"))
+    first, again = (
+        script.draw(ablation, script.read_races(), comparison, tmp_path / name) for name in ("first", "again")
+    )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
 
 
@@ -89,5 +93,5 @@ def test_the_committed_pictures_show_the_committed_numbers(
 ) -> None:
     measured = script.NUMBERS / "cell_tracking.json"
     found = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
-    for path in script.draw(ablation, found, tmp_path):
+    for path in script.draw(ablation, script.read_races(), found, tmp_path):
         assert texts(path) == texts(PICTURES / path.name), f"{path.name}: run docs/draw_why_it_works.py"

@@ -151,25 +151,27 @@ def test_every_chain_is_looked_at_once_and_only_the_finalists_on_all_frames(
     assert table["chosen"][:3].sum() == table["chosen"].sum() == 1
 
 
-def test_the_concord_of_the_best_chains_is_kept(
+def test_the_concord_of_others_with_the_best_chain_is_kept(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ranked: list[list[float]] = []
+    asked: list[tuple[float, list[float]]] = []
 
-    def remember(ranking: list[Evidence]) -> float:
-        ranked.append([found.score.value for found in ranking])
-        return concord(ranking)
+    def remember(best: Evidence, others: list[Evidence]) -> float:
+        asked.append((best.score.value, [found.score.value for found in others]))
+        return concord(best, others)
 
     monkeypatch.setattr(stage, "concord", remember)
     out = search(tiny_run / "prepared" / "zeiss", tiny_run / "segmenter", tmp_path / "out")
     found = json.loads((out / "concord.json").read_text())
     assert list(found) == ["concord"]
     assert 0 <= found["concord"] <= 1
-    assert ranked[0] == sorted(ranked[0], reverse=True)
+    (best, others) = asked[0]
+    assert others == sorted(others, reverse=True)
     assert read_concord(out) == found["concord"]
     assert read_concord(tmp_path) == 1  # what no search made is in concord with itself
     table = pd.read_csv(out / "chains.csv")
-    assert ranked[0] == pytest.approx(list(table["label_free"]))
+    assert best == pytest.approx(table["label_free"][table["chosen"]].item())
+    assert others == pytest.approx(list(table["label_free"][~table["chosen"]]))
 
 
 @pytest.mark.parametrize(
