@@ -35,8 +35,10 @@ AS_STEEP, AS_SURE = 0.9, 0.05
 LEARNED_MARGIN = 0.01
 # Four of five others of the best few chains must see what the chosen one sees this well, as Cohen's kappa.
 CONCORD = 0.45
-# So much where the area of what is found differs from that of objects of A by more than this factor: chains that suit S_A
-# bring objects to the size it knows, unless they touch one another.
+# Those whose contours lie on edges less than this share as steep as the chosen one's are not asked.
+STEEP_ENOUGH_TO_ASK = 0.6
+# So much concord where the area of what is found differs from that of objects of A by more than this factor: chains that
+# suit S_A bring objects to the size it knows, unless they touch one another.
 CONCORD_OF_STRANGE, SAME_SIZE = 0.55, 3.0
 # A learned candidate must agree this well, as a Dice coefficient, with the best one that was not learned.
 KEPT = 0.6
@@ -48,7 +50,7 @@ AT_HOME = 0.01
 SCORING: dict[str, Any] = {
     "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION],
     "margin": MARGIN,
-    "concord": "kappa with four of five others, background left out",
+    "concord": ["kappa with four of five others, background left out", STEEP_ENOUGH_TO_ASK],
     "edges_px": [SIGMA_PX, NEAR_PX],
     "as_steep": [AS_STEEP, AS_SURE, "at the working scale, beside the unchanged frames"],
 }

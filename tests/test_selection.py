@@ -23,6 +23,7 @@ from biostyle.selection import (
     NO_SUPPORT,
     RULE,
     SAME_SIZE,
+    STEEP_ENOUGH_TO_ASK,
     SURE,
     TRUSTED,
     UNSURE,
@@ -384,7 +385,8 @@ def test_the_unchanged_frames_may_be_alone() -> None:
 def test_the_rule_is_part_of_every_request() -> None:
     assert RULE == {
         "fractions": [SMALLEST_FRACTION, LARGEST_FRACTION], "trusted": TRUSTED, "sure": SURE, "margin": MARGIN,
-        "concord": "kappa with four of five others, background left out", "least_concord": CONCORD, "kept": KEPT,
+        "concord": ["kappa with four of five others, background left out", STEEP_ENOUGH_TO_ASK],
+        "least_concord": CONCORD, "kept": KEPT,
         "least_support": NO_SUPPORT,
         "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,

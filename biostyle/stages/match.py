@@ -23,7 +23,7 @@ from biostyle.evidence import Evidence, concord, judge, with_edges
 from biostyle.matching.chain import Step
 from biostyle.matching.grid import UNCHANGED, GridChain, GridSettings, grid_chains, learn_tones
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import SCORING, best_candidate
+from biostyle.selection import SCORING, STEEP_ENOUGH_TO_ASK, best_candidate
 from biostyle.types import NDArray
 
 CONCORD = "concord.json"
@@ -155,11 +155,7 @@ def match(
             }.items()
         ]
         pd.DataFrame(table).to_csv(partial / "chains.csv", index=False, lineterminator="\n")
-        others = [
-            evidence[chain]
-            for chain in ranking
-            if chain != best and not _sees_background(chain, best, evidence)
-        ]
+        others = [evidence[chain] for chain in ranking if _is_asked(chain, best, evidence)]
         write_json(partial / CONCORD, {"concord": concord(evidence[best], others)})
         described: dict[str, Any] = {
             "preprocessing": base.scaled(best.scale).model_dump(mode="json"),
@@ -193,10 +189,13 @@ def read_concord(candidate: Path) -> float:
     return json.loads(path.read_text())["concord"] if path.is_file() else 1.0
 
 
-def _sees_background(chain: GridChain, best: GridChain, evidence: Mapping[GridChain, Evidence]) -> bool:
-    """Whether a chain turns what the best one sees inside out: the other polarity, and most of the pixels."""
-    most, few = (evidence[one].score.foreground_fraction for one in (chain, best))
-    return chain.inverted != best.inverted and few < 0.5 < most
+def _is_asked(chain: GridChain, best: GridChain, evidence: Mapping[GridChain, Evidence]) -> bool:
+    """Whether a chain is another one that draws on edges and does not turn what the best one sees inside out."""
+    other, chosen = evidence[chain], evidence[best]
+    most, few = (found.score.foreground_fraction for found in (other, chosen))
+    sees_background = chain.inverted != best.inverted and few < 0.5 < most
+    on_edges = other.edge_support >= STEEP_ENOUGH_TO_ASK * chosen.edge_support
+    return chain != best and on_edges and not sees_background
 
 
 def _fits(chain: GridChain, base: Preprocessing, rows: list[PreparedFrame], settings: GridSettings) -> bool:

@@ -31,7 +31,7 @@ from biostyle.matching.colour import Reinhard
 from biostyle.matching.grid import GridChain, GridSettings
 from biostyle.matching.intensity import Polarity
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import AS_STEEP, AS_SURE, MARGIN, SCORING
+from biostyle.selection import AS_STEEP, AS_SURE, MARGIN, SCORING, STEEP_ENOUGH_TO_ASK
 from biostyle.stages import match as stage
 from biostyle.stages.match import match, read_concord
 from biostyle.stages.predict import predict, result_path
@@ -171,25 +171,31 @@ def test_the_concord_of_others_with_the_best_chain_is_kept(
     assert read_concord(tmp_path) == 1  # what no search made is in concord with itself
     table = pd.read_csv(out / "chains.csv")
     assert best == pytest.approx(table["label_free"][table["chosen"]].item())
-    assert others == pytest.approx(list(table["label_free"][~table["chosen"]]))
+    steep = table["edge_support"] >= STEEP_ENOUGH_TO_ASK * table["edge_support"][table["chosen"]].item()
+    assert others == pytest.approx(list(table["label_free"][~table["chosen"] & steep]))
 
 
 @pytest.mark.parametrize(
-    ("inverted", "fraction", "best_fraction", "expected"),
+    ("inverted", "fraction", "best_fraction", "steepness", "expected"),
     [
-        (True, 0.6, 0.05, True),
-        (False, 0.6, 0.05, False),  # the same polarity: it disagrees
-        (True, 0.4, 0.05, False),  # not the background
-        (True, 0.7, 0.6, False),  # the best one itself calls most of the pixels foreground
+        (True, 0.6, 0.05, 1.0, False),
+        (False, 0.6, 0.05, 1.0, True),  # the same polarity: it disagrees
+        (True, 0.4, 0.05, 1.0, True),  # not the background
+        (True, 0.7, 0.6, 1.0, True),  # the best one itself calls most of the pixels foreground
+        (False, 0.05, 0.05, STEEP_ENOUGH_TO_ASK, True),
+        (False, 0.05, 0.05, 0.99 * STEEP_ENOUGH_TO_ASK, False),
     ],
 )
-def test_who_sees_the_background_is_not_asked(
-    inverted: bool, fraction: float, best_fraction: float, expected: bool
+def test_who_sees_the_background_or_no_edges_is_not_asked(
+    inverted: bool, fraction: float, best_fraction: float, steepness: float, expected: bool
 ) -> None:
     best, chain = GridChain(2.8, False, "contrast"), GridChain(1.4, inverted, "contrast")
-    fractions = {best: best_fraction, chain: fraction}
-    evidence = {one: Evidence(LabelFreeScore(0.9, 0.9, share), ()) for one, share in fractions.items()}
-    assert stage._sees_background(chain, best, evidence) == expected
+    evidence = {
+        one: Evidence(LabelFreeScore(0.9, 0.9, share), (), edge_support=2 * steep)
+        for one, share, steep in ((best, best_fraction, 1.0), (chain, fraction, steepness))
+    }
+    assert stage._is_asked(chain, best, evidence) == expected
+    assert not stage._is_asked(best, best, evidence)
 
 
 def test_a_chain_whose_contours_lie_on_flatter_edges_is_not_kept(
