@@ -60,7 +60,7 @@ RULE: dict[str, Any] = {
     "sure": SURE,
     "unsure": UNSURE,
     "least_trusted": LEAST_TRUSTED,
-    "learned": "excess support times fraction, or support of single objects, above the best frozen one",
+    "learned": "excess support times fraction, or support of single objects, above the surest frozen one",
     "least_concord": CONCORD,
     "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
     "least_support": NO_SUPPORT,
@@ -142,11 +142,11 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
     Returns
     -------
     Choice
-        Of the best that was not learned and of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most and who
-        keep its objects, the one that finds most on the steepest edges; where that was not learned, :func:`best_candidate`
-        of its like. The unchanged frames where nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, where
-        chains are not in concord, which has to be more where objects are not as large as A's, where contours are not on edges,
-        and where S_A is at home.
+        Of those learned ones whose score is lower by ``LEARNED_MARGIN`` at most than that of the best frozen one that edges
+        do not rule out, and who keep its objects, and of the frozen one with the best score of all, the one that finds most
+        on the steepest edges; where that was not learned, :func:`best_candidate` of its like. The unchanged frames where
+        nobody reaches ``TRUSTED``, which is lower where S_A is unsure at home, where chains are not in concord, which has to
+        be more where objects are not as large as A's, where contours are not on edges, and where S_A is at home.
 
     Examples
     --------
@@ -214,14 +214,18 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
         for name, share in kept.items()
         if share >= KEPT and scores[name].value >= best.value - LEARNED_MARGIN
     ]
-    chosen = max([strongest, *faithful], key=lambda name: _found_on_edges(evidence[name]))
-    if chosen == strongest:
+    # Also where edges rule it out, the surest frozen one is what learned ones must surpass: who finds more draws on fainter
+    # edges, too.
+    surest = max(frozen, key=lambda name: scores[name].value)
+    chosen = max([surest, *faithful], key=lambda name: _found_on_edges(evidence[name]))
+    if chosen == surest:
         chosen = best_candidate(frozen)
     if chosen == IDENTITY:
         return stay(
             "No candidate that keeps the objects, on edges about as steep, is better than the unchanged frames: by its "
-            f"label-free score ({identity.value:.3f} as they are) or, of the learned ones, by the edges under its contours "
-            f"({edges[IDENTITY]:.2f} times as steep as what is around them)."
+            f"label-free score ({identity.value:.3f} as they are) or, of the learned ones, by what it finds on edges "
+            f"({surest}: {scores[surest].foreground_fraction:.1%} of the pixels, {edges[surest]:.2f} times as steep as what "
+            "is around)."
         )
     winner = scores[chosen]
     goes = "rises" if winner.value >= identity.value else "falls, as little as it may for a learned one,"
@@ -231,8 +235,8 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
         + (f", in one object {winner.singleness:.3f}" if winner.singleness is not None else "")
         + (
             f", agreement with {strongest} {kept[chosen]:.2f}; it finds {winner.foreground_fraction:.1%} of the pixels, on "
-            f"edges {edges[chosen]:.2f} times as steep as what is around, {strongest} {best.foreground_fraction:.1%} on "
-            f"{edges[strongest]:.2f})."
+            f"edges {edges[chosen]:.2f} times as steep as what is around, {surest} "
+            f"{scores[surest].foreground_fraction:.1%} on {edges[surest]:.2f})."
             if chosen in kept
             else ")."
         )

@@ -326,6 +326,38 @@ def test_what_was_learned_competes_with_the_chain_it_stands_behind() -> None:
     assert stays(choose({**plain, "retrain": found(0.978, edges=1.33, learned=True)}, HOME))
 
 
+@pytest.mark.parametrize(
+    ("fraction", "edges", "chosen"), [(0.6, 1.42, "retrain"), (0.6, 1.36, IDENTITY), (0.5, 1.42, IDENTITY)]
+)
+def test_so_it_does_where_edges_rule_the_chain_out(fraction: float, edges: float, chosen: str) -> None:
+    """The unchanged frames have steeper contours and fewer pixels; who draws more draws on fainter edges, too."""
+    plain = {
+        IDENTITY: found(0.932, fraction=0.46, edges=1.6),
+        "matching": found(0.953, fraction=0.58, edges=1.38),
+    }
+    assert stays(choose(plain, HOME))
+    learned = found(0.983, fraction=fraction, edges=edges, learned=True)
+    choice = choose({**plain, "retrain": learned}, HOME)
+    assert choice.chosen == chosen
+    compared = (
+        "(matching: 58.0% of the pixels, 1.38 times as steep as what is around)"
+        if stays(choice)
+        else f"agreement with {IDENTITY} 1.00; it finds 60.0% of the pixels, on edges 1.42 times as steep as what is around, "
+        "matching 58.0% on 1.38)"
+    )
+    assert compared in choice.reason
+
+
+def test_what_edges_rule_out_is_no_lower_bar_where_it_scores_less() -> None:
+    """An inverted chain whose score is no better: what was learned from it competes with the unchanged frames."""
+    plain = {
+        IDENTITY: found(0.967, fraction=0.54, edges=1.49),
+        "matching": found(0.963, fraction=0.59, edges=1.31),
+    }
+    learned = found(0.977, fraction=0.61, edges=1.4, learned=True)
+    assert stays(choose({**plain, "retrain": learned}, HOME))
+
+
 def test_where_images_show_one_object_edges_alone_count() -> None:
     """There a segmenter invents more than it misses."""
 
@@ -368,7 +400,7 @@ def test_a_learned_candidate_may_win_where_the_unchanged_frames_are_the_best_pla
     evidence["retrain"] = found(0.97, learned=True, edges=0.9)
     choice = choose(evidence, HOME)
     assert stays(choice)
-    assert "by the edges under its contours (1.00 times as steep as what is around them)" in choice.reason
+    assert f"({IDENTITY}: 10.0% of the pixels, 1.00 times as steep as what is around)" in choice.reason
 
 
 def test_a_score_that_falls_is_not_said_to_rise() -> None:
@@ -390,7 +422,7 @@ def test_the_rule_is_part_of_every_request() -> None:
         "least_support": NO_SUPPORT,
         "least_concord_of_strange": [CONCORD_OF_STRANGE, SAME_SIZE],
         "learned_margin": LEARNED_MARGIN, "at_home": AT_HOME, "unsure": UNSURE, "least_trusted": LEAST_TRUSTED,
-        "learned": "excess support times fraction, or support of single objects, above the best frozen one",
+        "learned": "excess support times fraction, or support of single objects, above the surest frozen one",
         "edges_px": [SIGMA_PX, NEAR_PX],
         "as_steep": [AS_STEEP, AS_SURE, "at the working scale, beside the unchanged frames"],
     }  # fmt: skip
