@@ -103,7 +103,7 @@ class FundusConfig(BaseModel):
     with_ceiling: bool = False
     kinds: tuple[Kind, ...] = get_args(Kind)
     real: tuple[FundusFolder, ...] = ()
-    n_draws: int = Field(2, ge=1, le=MOST_DRAWS)
+    n_draws: int = Field(4, ge=1, le=MOST_DRAWS)
     fundus: FundusSettings
     split: GroupSplitSettings = GroupSplitSettings()
     judge_input: Preprocessing = Preprocessing(scaling="dtype", working_side_px=128)
