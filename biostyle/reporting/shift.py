@@ -136,7 +136,8 @@ def vessel_change(
     Parameters
     ----------
     before, after : DataFrame
-        The same photographs in the same order: ``patient``, ``original``, ``vessels_kept`` and ``tp, fp, fn``.
+        The same photographs in the same order: ``patient``, ``original``, ``vessels_kept`` and ``tp, fp, fn``; and
+        ``true_quality`` in ``before``, where it is known.
     clean : DataFrame
         The good photographs they were made from, if they were, with ``frame_id`` and ``tp, fp, fn``.
     ceiling : DataFrame or None
@@ -147,7 +148,8 @@ def vessel_change(
     dict
         ``f_before``, ``f_after`` and, where there is one, ``f_clean`` and ``f_ceiling``: mean F-scores over photographs with
         traced vessels, each with interval;
-        ``f_difference``, after less before; ``kept``, the mean of ``vessels_kept`` over all of them.
+        ``f_difference``, after less before; ``by_quality``, ``f_before`` and ``f_after`` within each true quality that is
+        known; ``kept``, the mean of ``vessels_kept`` over all of them.
     """
     patients = list(before["patient"])
     originals = clean.set_index("frame_id").reindex(before["original"])
@@ -159,8 +161,22 @@ def vessel_change(
     if ceiling is not None:
         rows["f_ceiling"] = _f_scores(ceiling)
     traced = np.logical_and.reduce(np.isfinite(list(rows.values())), axis=0)
-    groups = list(before["patient"][traced])
-    change = {name: with_interval(row[traced], np.mean, groups) for name, row in rows.items()}
+
+    def mean(name: str, among: NDArray) -> dict[str, Any]:
+        return with_interval(rows[name][among], np.mean, list(before["patient"][among]))
+
+    change: dict[str, Any] = {name: mean(name, traced) for name in rows}
+    known = (
+        before["true_quality"].to_numpy(dtype=float)
+        if "true_quality" in before
+        else np.full(len(before), math.nan)
+    )
+    strata = {name: traced & (known == index) for index, name in enumerate(QUALITY_NAMES)}
+    change["by_quality"] = {
+        quality: {name: mean(name, among) for name in ("f_before", "f_after")}
+        for quality, among in strata.items()
+        if among.any()
+    }
     return change | {"kept": with_interval(after["vessels_kept"].to_numpy(), np.mean, patients)}
 
 

@@ -85,6 +85,18 @@ def test_vessels_count_where_they_were_traced() -> None:
     assert (change["f_after"]["n"], change["kept"]["n"], change["kept"]["value"]) == (N // 2, N, 0.75)
 
 
+def test_vessels_are_told_apart_by_the_quality_they_were_seen_in() -> None:
+    better = BEFORE.assign(fp=[0.0, None] * (N // 2))
+    rated = BEFORE.assign(true_quality=[1.0] * 8 + [2.0] * 8 + [None] * 8)
+    assert vessel_change(BEFORE, better, BEFORE)["by_quality"] == {}  # nobody rated any
+    mixed = pd.concat([BEFORE[:8], better[8:]])
+    by_quality = vessel_change(rated, mixed, BEFORE)["by_quality"]
+    assert list(by_quality) == ["usable", "reject"]
+    assert [row["f_before"]["value"] for row in by_quality.values()] == pytest.approx([20 / 25] * 2)
+    assert [row["f_after"]["value"] for row in by_quality.values()] == pytest.approx([20 / 25, 20 / 23])
+    assert [row["f_after"]["n"] for row in by_quality.values()] == [4, 4]
+
+
 def test_the_ceiling_is_scored_on_the_same_photographs() -> None:
     change = vessel_change(BEFORE, BEFORE, BEFORE, BEFORE.assign(fp=[0.0, None] * (N // 2)))
     assert change["f_ceiling"]["value"] == pytest.approx(20 / 23)
