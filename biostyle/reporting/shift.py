@@ -166,11 +166,8 @@ def vessel_change(
         return with_interval(rows[name][among], np.mean, list(before["patient"][among]))
 
     change: dict[str, Any] = {name: mean(name, traced) for name in rows}
-    known = (
-        before["true_quality"].to_numpy(dtype=float)
-        if "true_quality" in before
-        else np.full(len(before), math.nan)
-    )
+    rated = before["true_quality"] if "true_quality" in before else pd.Series(math.nan, before.index)
+    known = rated.astype(float).to_numpy()
     strata = {name: traced & (known == index) for index, name in enumerate(QUALITY_NAMES)}
     change["by_quality"] = {
         quality: {name: mean(name, among) for name in ("f_before", "f_after")}
