@@ -53,8 +53,7 @@ def quality_change(before: pd.DataFrame, after: pd.DataFrame, noise_floor: float
     """
     first, second = before["quality"].to_numpy(), after["quality"].to_numpy()
     patients = list(before["patient"])
-    grades = before["true_grade"] if "true_grade" in before else pd.Series(math.nan, before.index)
-    strata = [None if math.isnan(grade) else int(grade) for grade in grades.astype(float)]
+    strata = [None if math.isnan(grade) else int(grade) for grade in _truth(before, "true_grade")]
     by_grade = stratified_shift_matrices(first, second, strata)
     probs = {
         name: {quality: float(table[f"p_{quality}"].mean()) for quality in QUALITY_NAMES}
@@ -166,9 +165,8 @@ def vessel_change(
         return with_interval(rows[name][among], np.mean, list(before["patient"][among]))
 
     change: dict[str, Any] = {name: mean(name, traced) for name in rows}
-    rated = before["true_quality"] if "true_quality" in before else pd.Series(math.nan, before.index)
-    known = rated.astype(float).to_numpy()
-    strata = {name: traced & (known == index) for index, name in enumerate(QUALITY_NAMES)}
+    rated = _truth(before, "true_quality")
+    strata = {name: traced & (rated == index) for index, name in enumerate(QUALITY_NAMES)}
     change["by_quality"] = {
         quality: {name: mean(name, among) for name in ("f_before", "f_after")}
         for quality, among in strata.items()
@@ -208,6 +206,11 @@ def _shares(qualities: NDArray) -> dict[str, float | None]:
         name: float(count / total) if total else None
         for name, count in zip(QUALITY_NAMES, counts, strict=True)
     }
+
+
+def _truth(table: pd.DataFrame, name: str) -> NDArray:
+    """A column of true values; NaN where they are not known, and everywhere if there is none."""
+    return table.get(name, pd.Series(math.nan, table.index)).to_numpy(dtype=float, na_value=math.nan)
 
 
 def _f_scores(table: pd.DataFrame) -> NDArray:
