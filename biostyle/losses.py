@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from biostyle.types import NOT_ANNOTATED
 
 AdversarialLoss = Literal["lsgan", "log"]
+Reconstruction = Literal["l1", "l2"]
 
 
 def adversarial_loss(scores: torch.Tensor, real: bool, kind: AdversarialLoss) -> torch.Tensor:
@@ -52,8 +53,8 @@ def adversarial_loss(scores: torch.Tensor, real: bool, kind: AdversarialLoss) ->
     return F.binary_cross_entropy_with_logits(scores, target)
 
 
-def cycle_loss(reconstructed: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference, used for cycle consistency and identity.
+def cycle_loss(reconstructed: torch.Tensor, images: torch.Tensor, kind: Reconstruction) -> torch.Tensor:
+    """Mean absolute or squared difference, used for cycle consistency and identity.
 
     Parameters
     ----------
@@ -61,11 +62,19 @@ def cycle_loss(reconstructed: torch.Tensor, images: torch.Tensor) -> torch.Tenso
         What came back, in [0, 1].
     images : Tensor of shape (N, C, H, W)
         What went in, in [0, 1].
+    kind : {"l1", "l2"}
+        Absolute differences, as in the paper, or their squares.
 
     Returns
     -------
     Tensor
-        A scalar. It is doubled, because the paper's weights (λ = 10) refer to images in [-1, 1].
+        A scalar. Differences are doubled, because the paper's weights (λ = 10) refer to images in [-1, 1].
+
+    Notes
+    -----
+    The gradient of absolute differences is as large for the smallest change as for the largest. Two generators that begin as
+    the identity pay no less than that for their first step, which is more than a discriminator offers for it, and remain the
+    identity. Squares cost next to nothing near zero, and only what does not come back.
 
     References
     ----------
@@ -73,10 +82,12 @@ def cycle_loss(reconstructed: torch.Tensor, images: torch.Tensor) -> torch.Tenso
 
     Examples
     --------
-    >>> cycle_loss(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.25)).item()
-    0.5
+    >>> images, shifted = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.25)
+    >>> cycle_loss(images, shifted, "l1").item(), cycle_loss(images, shifted, "l2").item()
+    (0.5, 0.25)
     """
-    return 2 * F.l1_loss(reconstructed, images)
+    differ = F.l1_loss if kind == "l1" else F.mse_loss
+    return differ(2 * reconstructed, 2 * images)
 
 
 def gradient_loss(images: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

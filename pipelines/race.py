@@ -69,6 +69,9 @@ def race(
     matching = out / "matching"
 
     def retrained(to: Path, *, favour_rare: bool) -> Path:
+        in_the_loop = out / "cyclegan_sa"
+        wanted = "cyclegan_sa" in config.candidates and can_be_used(in_the_loop, options)
+        translated = in_the_loop if wanted else None  # not, either, where its training gave up
         return retrain(
             prepared_a,
             prepared_b,
@@ -76,7 +79,8 @@ def race(
             matching,
             to,
             config.retrain,
-            renderer=_renderer(config, out / "cyclegan_sa", options),
+            rival=translated,
+            renderer=translated if config.retrain.rendered else None,
             favour_rare=favour_rare,
             **seeded,
         )
@@ -174,12 +178,6 @@ def score_race(
         training=candidates.get("cyclegan", segmenter),
         choice=choice,
     )
-
-
-def _renderer(config: RaceSettings, candidate: Path, options: BuildOptions) -> Path | None:
-    """The learned translation from A to B, unless it is not wanted or its training gave up."""
-    wanted = config.retrain.rendered and "cyclegan_sa" in config.candidates
-    return candidate if wanted and can_be_used(candidate, options) else None
 
 
 def can_be_used(candidate: Path, options: BuildOptions) -> bool:

@@ -3,7 +3,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from biostyle.losses import adversarial_loss, cycle_loss, dice_cross_entropy, dice_loss, gradient_loss
+from biostyle.losses import (
+    Reconstruction,
+    adversarial_loss,
+    cycle_loss,
+    dice_cross_entropy,
+    dice_loss,
+    gradient_loss,
+)
 from biostyle.types import NOT_ANNOTATED
 
 
@@ -23,11 +30,13 @@ def test_logarithmic_loss_by_hand(real: bool) -> None:
     assert loss.item() == pytest.approx(expected.mean())
 
 
-def test_cycle_loss_counts_differences_on_the_paper_s_scale() -> None:
+@pytest.mark.parametrize(("kind", "power"), [("l1", 1), ("l2", 2)])
+def test_cycle_loss_counts_differences_on_the_paper_s_scale(kind: Reconstruction, power: int) -> None:
     rng = np.random.default_rng(0)
     first, second = rng.random((2, 3, 1, 4, 5))
-    expected = np.abs((first * 2 - 1) - (second * 2 - 1)).mean()
-    assert cycle_loss(torch.from_numpy(first), torch.from_numpy(second)).item() == pytest.approx(expected)
+    expected = (np.abs((first * 2 - 1) - (second * 2 - 1)) ** power).mean()
+    found = cycle_loss(torch.from_numpy(first), torch.from_numpy(second), kind).item()
+    assert found == pytest.approx(expected)
 
 
 def test_gradient_loss_counts_differences_of_neighbours() -> None:

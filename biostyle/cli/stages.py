@@ -239,6 +239,12 @@ def train_stylizer(
     "--teacher", type=DIRECTORY, required=True, help="Directory made by match, whose masks are learned from."
 )
 @click.option(
+    "--rival",
+    type=DIRECTORY,
+    help="Directory made by train-stylizer --matching TEACHER, whose masks are learned from instead where the segmenter is "
+    "surer of them.",
+)
+@click.option(
     "--renderer",
     type=DIRECTORY,
     help="Directory made by train-stylizer, which renders A in B's look to learn from too.",
@@ -261,6 +267,7 @@ def retrain(
     prepared_b: Path,
     segmenter: Path,
     teacher: Path,
+    rival: Path | None,
     renderer: Path | None,
     favour_rare: bool,
     supervised: bool,
@@ -287,6 +294,7 @@ def retrain(
             teacher,
             out,
             settings.retrain,
+            rival=rival,
             renderer=renderer,
             favour_rare=favour_rare,
             supervised=supervised,

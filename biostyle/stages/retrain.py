@@ -16,7 +16,9 @@ from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
+from biostyle.selection import SCORING, best_candidate
 from biostyle.stages.match import read_concord
+from biostyle.stages.select import look_at, single_object_of
 from biostyle.stages.train_stylizer import RENDERER
 from biostyle.training import retraining
 from biostyle.training.threshold import fit_threshold
@@ -30,6 +32,7 @@ def retrain(
     out: Path,
     settings: retraining.RetrainSettings,
     *,
+    rival: Path | None = None,
     start: Path | None = None,
     renderer: Path | None = None,
     favour_rare: bool = False,
@@ -53,6 +56,9 @@ def retrain(
         Candidate directory to make: ``chain``, ``segmenter``, ``history.csv`` and ``samples/``.
     settings : RetrainSettings
         How to train.
+    rival : Path or None
+        Candidate directory that teaches instead of ``teacher`` where S_A is surer of what this one shows it of the frames that
+        are labelled, as :func:`biostyle.selection.best_candidate` finds it; it must stand behind the same chain.
     start : Path or None
         Candidate directory with the segmenter to begin from; None begins from S_A.
     renderer : Path or None
@@ -83,7 +89,7 @@ def retrain(
         If there are no training frames, or none with masks where they are needed.
     """
     inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter}
-    given = {"teacher": teacher, "start": start, "renderer": renderer}
+    given = {"teacher": teacher, "rival": rival, "start": start, "renderer": renderer}
     inputs |= {name: path for name, path in given.items() if path is not None}
     if supervised:
         kept = {} if renderer else {"share_a": 0.0}
@@ -92,13 +98,18 @@ def retrain(
     def work(partial: Path) -> None:
         where = resolve_device(device)
         model, card = load_model(start / SEGMENTER if start else segmenter)
-        taught = load_adapted(teacher, segmenter)
         chain = load_model(teacher / CHAIN)[0] if teacher else nn.Identity()
         doubt = doubt_about(teacher) if favour_rare and not supervised and teacher is not None else 0.0
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
         rows_b = spread(rows_b, settings.n_frames)
+        surer = teacher
+        if teacher is not None and rival is not None:
+            images = [domain_b.read_image(row) for row in rows_b]
+            rivals = {path: path for path in (teacher, rival)}
+            surer = best_candidate(look_at(rivals, segmenter, images, where, single_object_of(rivals)))
+        taught = load_adapted(surer, segmenter)
         preprocessing_a = Preprocessing.model_validate(read_card(segmenter)["preprocessing"])
 
         def matched(images: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -139,6 +150,8 @@ def retrain(
             "prepared_b": fingerprint(prepared_b),
             "frames": list(dict.fromkeys(seen)),
         }
+        if surer is not None:
+            data["taught_by"] = surer.name
         if held_back:
             data["threshold"] = fit_threshold(
                 network,
@@ -159,6 +172,8 @@ def retrain(
         "favour_rare": favour_rare,
         "supervised": supervised,
     }
+    if rival is not None:
+        request["scoring"] = SCORING
     build(out, "retrain", request, inputs, work, options)
     return out
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from biostyle.devices import Precision, autocast
 from biostyle.errors import ImageError
-from biostyle.losses import AdversarialLoss, adversarial_loss, cycle_loss
+from biostyle.losses import AdversarialLoss, Reconstruction, adversarial_loss, cycle_loss
 from biostyle.models.patch_discriminator import PatchDiscriminator
 from biostyle.models.residual_generator import ResidualGenerator
 from biostyle.models.resnet_generator import ResnetGenerator
@@ -44,6 +44,9 @@ class StylizerSettings(SessionSettings):
         3 for 70 x 70 pixel patches, 2 for 34 x 34.
     adversarial : {"lsgan", "log"}
         The adversarial loss.
+    reconstruction : {"l1", "l2"}
+        Absolute or squared differences in cycle consistency and identity; generators that begin by changing nothing
+        remain so with absolute ones.
     lambda_cycle : float
         Weight of cycle consistency.
     lambda_identity : float
@@ -82,6 +85,7 @@ class StylizerSettings(SessionSettings):
     discriminator_n_filters: int = Field(64, ge=1)
     discriminator_n_layers: int = Field(3, ge=1, le=5)
     adversarial: AdversarialLoss = "lsgan"
+    reconstruction: Reconstruction = "l1"
     lambda_cycle: float = Field(10.0, ge=0)
     lambda_identity: float = Field(0.0, ge=0)
     pool_size: int = Field(50, ge=0)
@@ -102,6 +106,7 @@ class InTheLoopSettings(StylizerSettings):
     """The same with the segmenter in the loop: other defaults for the decoder and for what ties translation to it."""
 
     decoder: Literal["transpose", "resize"] = "resize"
+    reconstruction: Reconstruction = "l2"
     residual: bool = True
     lambda_segmentation: float = Field(1.0, ge=0)
 
@@ -225,17 +230,17 @@ def generator_losses(
     dict of str to Tensor
         Scalars; their sum is the objective (equation 3 of the paper, plus the identity term of its section 5.2).
     """
-    shown = loop.show(made.fake_a) if loop else made.fake_a
+    shown, kind = loop.show(made.fake_a) if loop else made.fake_a, settings.reconstruction
     losses = {
         "adversarial_a": adversarial_loss(gan.disc_a(shown), True, settings.adversarial),
         "adversarial_b": adversarial_loss(gan.disc_b(made.fake_b), True, settings.adversarial),
-        "cycle_a": settings.lambda_cycle * cycle_loss(made.rec_a, real_a),
-        "cycle_b": settings.lambda_cycle * cycle_loss(made.rec_b, real_b),
+        "cycle_a": settings.lambda_cycle * cycle_loss(made.rec_a, real_a, kind),
+        "cycle_b": settings.lambda_cycle * cycle_loss(made.rec_b, real_b, kind),
     }
     if made.idt_a is not None and made.idt_b is not None:
         weight = settings.lambda_cycle * settings.lambda_identity
-        losses["identity_a"] = weight * cycle_loss(made.idt_a, real_a)
-        losses["identity_b"] = weight * cycle_loss(made.idt_b, real_b)
+        losses["identity_a"] = weight * cycle_loss(made.idt_a, real_a, kind)
+        losses["identity_b"] = weight * cycle_loss(made.idt_b, real_b, kind)
     return losses
 
 

@@ -82,6 +82,7 @@ def test_learned_candidates_stand_behind_the_best_chain(tiny_run: Path) -> None:
     inputs = {name: request["inputs"] for name, request in requests.items()}
     assert inputs["cyclegan_sa"]["matching"] == fingerprint(candidates / "matching")
     assert inputs["retrain"]["teacher"] == fingerprint(candidates / "matching")
+    assert inputs["retrain"]["rival"] == fingerprint(candidates / "cyclegan_sa")
     assert inputs["retrain"]["renderer"] == fingerprint(candidates / "cyclegan_sa")
     assert inputs["retrain_rare"] == inputs["retrain"]
     favoured = [requests[name]["settings"]["favour_rare"] for name in ("retrain", "retrain_rare")]
@@ -100,7 +101,7 @@ def test_without_a_translation_s_b_learns_from_a_as_it_is(
     }
     records = [read_record(raced.candidates["retrain"])["request"] for raced in made.values()]
     assert records[0] == records[1]
-    assert "renderer" not in records[0]["inputs"]
+    assert not {"rival", "renderer"} & records[0]["inputs"].keys()
     choice = read_choice(made["rings"].choice)
     assert list(choice["left_out"]) == ["cyclegan_sa"]
     assert "agreement of the masks before and after translation" in choice["left_out"]["cyclegan_sa"]
@@ -113,7 +114,9 @@ def test_a_is_rendered_only_where_asked_to(
     assert config.retrain.rendered  # as everything that can be asked for
     plain = config.retrain.model_copy(update={"rendered": False})
     raced = hold(config.model_copy(update={"retrain": plain}), tiny_run, tmp_path)
-    assert "renderer" not in read_record(raced.candidates["retrain"])["request"]["inputs"]
+    inputs = read_record(raced.candidates["retrain"])["request"]["inputs"]
+    assert "renderer" not in inputs
+    assert inputs["rival"] == fingerprint(raced.candidates["cyclegan_sa"])
 
 
 def test_a_dry_run_makes_nothing_and_knows_what_would_be_made(

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,14 +18,17 @@ from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ArtifactMismatchError, CheckpointError, SplitError
+from biostyle.evidence import Evidence, LabelFreeScore
 from biostyle.matching.grid import GridSettings
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.models.single_object import SingleObject
+from biostyle.selection import SCORING
 from biostyle.stages.match import match, read_concord
 from biostyle.stages.prepare import prepare
 from biostyle.stages.retrain import doubt_about, retrain
 from biostyle.training import retraining
 from biostyle.training.retraining import RetrainSettings, foreground_probs
+from biostyle.types import NDArray
 from tests.photographs import CONFIG, PhotographRun
 from tests.simulated import TINY_SPLIT, read_tree
 
@@ -40,6 +44,7 @@ def make(
     *,
     prepared_b: Path | None = None,
     teacher: Path | None = None,
+    rival: Path | None = None,
     renderer: Path | None = None,
     favour_rare: bool = False,
     supervised: bool = False,
@@ -52,6 +57,7 @@ def make(
         teacher or tiny_run / "candidates" / "zeiss" / "matching",
         out,
         settings,
+        rival=rival,
         renderer=renderer,
         favour_rare=favour_rare,
         supervised=supervised,
@@ -121,6 +127,50 @@ def test_the_teacher_labels_what_the_chain_shows(
     share = SETTINGS.share_of(doubt)
     labels = [foreground_probs(teacher.segmenter, frame[None], share)[0, 0] for frame in frames]
     assert equal(given.probs, labels)
+
+
+@pytest.mark.parametrize(
+    ("scores", "teaches"),
+    [((0.95, 0.9), "matching"), ((0.9, 0.95), "cyclegan_sa"), ((0.95, 0.951), "matching")],
+)
+def test_whoever_the_segmenter_is_surer_of_teaches(
+    scores: tuple[float, float],
+    teaches: str,
+    tiny_run: Path,
+    tmp_path: Path,
+    given: Given,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The chain, or the translation behind it; S_B stands behind the chain alone."""
+    matching, rival = (tiny_run / "candidates" / "zeiss" / name for name in ("matching", "cyclegan_sa"))
+    domain = load_prepared(tiny_run / "prepared" / "zeiss")
+    rows = spread(domain.frames("train"), 3)
+
+    def look_at(
+        candidates: dict[Path, Path], segmenter: Path, images: list[NDArray], *rest: object
+    ) -> object:
+        assert list(candidates) == [matching, rival]  # the simpler one first
+        assert all(
+            np.array_equal(image, domain.read_image(row)) for image, row in zip(images, rows, strict=True)
+        )
+        masks = tuple(torch.ones(2, 2, dtype=torch.bool) for _ in rows)
+        return {
+            path: Evidence(LabelFreeScore(score, score, 0.1), masks)
+            for path, score in zip(candidates, scores, strict=True)
+        }
+
+    monkeypatch.setattr("biostyle.stages.retrain.look_at", look_at)
+    out = make(tiny_run, tmp_path / "out", rival=rival)
+    teacher = load_adapted(matching.parent / teaches, tiny_run / "segmenter")
+    frames = read_images(domain, rows, teacher.preprocessing)
+    chain, _ = load_model(matching / "chain")
+    assert equal(given.images_b, [chain(frame[None])[0] for frame in frames])
+    assert equal(given.probs, [foreground_probs(teacher.segmenter, frame[None], 0)[0, 0] for frame in frames])
+    assert read_card(out / "segmenter")["training_data"]["taught_by"] == teaches
+    assert {path.name for path in out.iterdir()} == {"artifact.json", "chain", "segmenter", "history.csv"}
+    request = read_record(out)["request"]
+    assert request["inputs"]["rival"] == fingerprint(rival)
+    assert request["settings"]["scoring"] == SCORING
 
 
 @pytest.mark.parametrize(

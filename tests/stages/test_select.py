@@ -188,7 +188,7 @@ def test_test_frames_play_no_part(tiny_run: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(PreparedDomain, "read_image", remember)
     race(tiny_run, tmp_path / "out")
     assert set(read) == {"train"}
-    assert len(read) == (1 + 1 + 4) * 2  # for edges, of A, as they are, and for three candidates
+    assert len(read) == 2 * 2  # of A and of B
 
 
 def test_s_a_at_home_is_judged_on_frames_of_a(

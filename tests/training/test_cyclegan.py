@@ -175,6 +175,20 @@ def test_generator_losses_are_the_weighted_terms_of_the_paper(
     assert set(losses) - set(without) == {"identity_a", "identity_b"}
 
 
+def test_reconstructions_may_be_squared(gan: CycleGAN, batches: tuple[torch.Tensor, torch.Tensor]) -> None:
+    real_a, real_b = batches
+    made = translate(gan, real_a, real_b, identity=True)
+    squared = TINY.model_copy(update={"reconstruction": "l2"})
+    losses = generator_losses(gan, real_a, real_b, made, squared)
+    assert made.idt_b is not None
+    assert losses["cycle_a"].item() == pytest.approx(
+        40 * ((made.rec_a - real_a) ** 2).mean().item(), rel=1e-5
+    )
+    assert losses["identity_b"].item() == pytest.approx(
+        20 * ((made.idt_b - real_b) ** 2).mean().item(), rel=1e-5
+    )
+
+
 @pytest.mark.parametrize("kind", ["lsgan", "log"])
 def test_merged_discriminator_call_equals_separate_ones(
     kind: str, gan: CycleGAN, batches: tuple[torch.Tensor, torch.Tensor]
@@ -287,6 +301,19 @@ def test_residual_generators_begin_by_changing_nothing() -> None:
     gan, images = build_cyclegan(1, WITH_S_A, CPU), torch.rand(2, 1, 16, 16)
     for generator in (gan.gen_ab, gan.gen_ba):
         assert torch.equal(generator(images), images)
+
+
+def test_generators_that_begin_by_changing_nothing_leave_it_with_squares_alone(tmp_path: Path) -> None:
+    """The gradient of absolute differences is as large at zero as anywhere, and more than the discriminators offer."""
+    settings = TINY.model_copy(update={"residual": True, "n_steps": 60, "learning_rate": 2e-3})
+    bright = torch.stack(frames(0.5, 2)).clamp(0, 1)
+    darker = {}
+    for kind in ("l1", "l2"):
+        trained = train(tmp_path / kind, settings.model_copy(update={"reconstruction": kind}))
+        with torch.inference_mode():
+            darker[kind] = (bright - trained.gen_ba(bright)).mean().item()
+    assert abs(darker["l1"]) < 0.005
+    assert darker["l2"] > 0.02  # as domain A is
 
 
 def test_s_a_in_the_loop_is_used_and_left_alone(tmp_path: Path) -> None:
