@@ -281,6 +281,8 @@ def retrain(
     """Train S_B, starting from S_A, for the prepared domain PREPARED_B, without its masks."""
     if favour_rare and supervised:
         raise click.UsageError("True masks leave no doubt. Give --favour-rare or --supervised, not both.")
+    if rival is not None and supervised:
+        raise click.UsageError("True masks have no rival. Give --rival or --supervised, not both.")
     from biostyle.config import load_config
     from biostyle.stages.retrain import retrain as stage
 

@@ -16,6 +16,7 @@ from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
+from biostyle.errors import ConfigError
 from biostyle.selection import SCORING, best_candidate
 from biostyle.stages.match import read_concord
 from biostyle.stages.select import look_at, single_object_of
@@ -87,6 +88,8 @@ def retrain(
     ------
     SplitError
         If there are no training frames, or none with masks where they are needed.
+    ConfigError
+        If the rival stands behind another chain.
     """
     inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter}
     given = {"teacher": teacher, "rival": rival, "start": start, "renderer": renderer}
@@ -105,7 +108,8 @@ def retrain(
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
         rows_b = spread(rows_b, settings.n_frames)
         surer = teacher
-        if teacher is not None and rival is not None:
+        if teacher is not None and rival is not None and not supervised:
+            check_chain(teacher, rival)
             images = [domain_b.read_image(row) for row in rows_b]
             rivals = {path: path for path in (teacher, rival)}
             surer = best_candidate(look_at(rivals, segmenter, images, where, single_object_of(rivals)))
@@ -150,7 +154,7 @@ def retrain(
             "prepared_b": fingerprint(prepared_b),
             "frames": list(dict.fromkeys(seen)),
         }
-        if surer is not None:
+        if surer is not None and not supervised:
             data["taught_by"] = surer.name
         if held_back:
             data["threshold"] = fit_threshold(
@@ -176,6 +180,26 @@ def retrain(
         request["scoring"] = SCORING
     build(out, "retrain", request, inputs, work, options)
     return out
+
+
+def check_chain(teacher: Path, rival: Path) -> None:
+    """Make sure that a rival's masks are those of frames that the teacher's chain shows.
+
+    Parameters
+    ----------
+    teacher, rival : Path
+        Candidate directories.
+
+    Raises
+    ------
+    ConfigError
+        If they are not.
+    """
+    if not (rival / CHAIN).is_dir() or read_card(rival / CHAIN) != read_card(teacher / CHAIN):
+        raise ConfigError(
+            f"rival must stand behind the teacher's chain, got another one or none ({rival}). Train it with "
+            f"'biostyle train-stylizer --matching {teacher}'."
+        )
 
 
 def doubt_about(teacher: Path) -> float:

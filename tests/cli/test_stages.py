@@ -33,7 +33,7 @@ def test_the_verbs_chained_by_hand_give_the_bytes_of_run(
     matched = call("match", prepared["zeiss"], *models, *config, out=f"{made_in}/matching")
     behind = (*models, "--matching", matched)
     translated = call("train-stylizer", *domains, *behind, *config, out=f"{made_in}/cyclegan_sa")
-    learning = (*models, "--teacher", matched, "--renderer", translated)
+    learning = (*models, "--teacher", matched, "--rival", translated, "--renderer", translated)
     candidates = {
         "matching": matched,
         "cyclegan": call("train-stylizer", *domains, *config, out=f"{made_in}/cyclegan"),
@@ -210,11 +210,12 @@ def test_retrain_can_learn_from_the_true_masks(
     assert record["request"]["settings"]["supervised"] is True
 
 
-def test_true_masks_leave_no_doubt(biostyle: Invoke) -> None:
-    both = ("--supervised", "--favour-rare")
-    result = biostyle("retrain", "x", "y", "--segmenter", "s", "--teacher", "t", *both, "-o", "z")
+@pytest.mark.parametrize("other", [("--favour-rare",), ("--rival", "r")])
+def test_true_masks_leave_no_doubt_and_have_no_rival(other: tuple[str, ...], biostyle: Invoke) -> None:
+    given = ("--segmenter", "s", "--teacher", "t", "--supervised", *other)
+    result = biostyle("retrain", "x", "y", *given, "-o", "z")
     assert result.exit_code == 2
-    assert "Give --favour-rare or --supervised, not both." in result.stderr
+    assert f"Give {other[0]} or --supervised, not both." in result.stderr
 
 
 @pytest.mark.parametrize(

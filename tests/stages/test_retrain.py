@@ -17,7 +17,7 @@ from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
-from biostyle.errors import ArtifactMismatchError, CheckpointError, SplitError
+from biostyle.errors import ArtifactMismatchError, CheckpointError, ConfigError, SplitError
 from biostyle.evidence import Evidence, LabelFreeScore
 from biostyle.matching.grid import GridSettings
 from biostyle.models.resnet_generator import ResnetGenerator
@@ -171,6 +171,21 @@ def test_whoever_the_segmenter_is_surer_of_teaches(
     request = read_record(out)["request"]
     assert request["inputs"]["rival"] == fingerprint(rival)
     assert request["settings"]["scoring"] == SCORING
+
+
+def test_a_rival_behind_another_chain_is_refused(run_copy: Path, tmp_path: Path) -> None:
+    rivals = {name: run_copy / "candidates" / "zeiss" / name for name in ("cyclegan", "cyclegan_sa")}
+    chain = rivals["cyclegan_sa"] / "chain"
+    (rivals["cyclegan_sa"] / "artifact.json").unlink()
+    shutil.rmtree(chain)
+    shutil.copytree(run_copy / "segmenter", chain)
+    for path in rivals.values():
+        with pytest.raises(ConfigError, match="rival must stand behind the teacher's chain") as refusal:
+            make(run_copy, tmp_path / "out", rival=path)
+        assert str(path) in str(refusal.value)
+        assert "train-stylizer --matching" in str(refusal.value)
+    make(run_copy, tmp_path / "out", rival=rivals["cyclegan"], supervised=True)
+    assert "taught_by" not in read_card(tmp_path / "out" / "segmenter")["training_data"]
 
 
 @pytest.mark.parametrize(
