@@ -86,8 +86,9 @@ def cycle_loss(reconstructed: torch.Tensor, images: torch.Tensor, kind: Reconstr
     >>> cycle_loss(images, shifted, "l1").item(), cycle_loss(images, shifted, "l2").item()
     (0.5, 0.25)
     """
-    differ = F.l1_loss if kind == "l1" else F.mse_loss
-    return differ(2 * reconstructed, 2 * images)
+    if kind == "l1":
+        return 2 * F.l1_loss(reconstructed, images)
+    return 4 * F.mse_loss(reconstructed, images)
 
 
 def gradient_loss(images: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
