@@ -23,13 +23,14 @@ from biostyle.data.splits import SplitSettings
 from biostyle.errors import ConfigError
 from biostyle.matching.grid import GridSettings
 from biostyle.metrics.structure import FlagSettings
+from biostyle.training.batch_statistics import BatchStatisticsSettings
 from biostyle.training.cyclegan import InTheLoopSettings, StylizerSettings
 from biostyle.training.retraining import RetrainSettings
 from biostyle.training.segmenter import SegmenterSettings
 from biostyle.validation import check_domain, explain
 
 CandidateName: TypeAlias = Literal[
-    "matching", "cyclegan", "augmented", "cyclegan_sa", "retrain", "retrain_rare"
+    "matching", "adabn", "cyclegan", "augmented", "cyclegan_sa", "retrain", "retrain_rare"
 ]
 Config = TypeVar("Config", bound=BaseModel)
 LARGEST_SEED = 2**63 - 1  # what TOML, JSON readers and every random generator can hold
@@ -92,6 +93,8 @@ class RaceSettings(BaseModel):
         S_A.
     matching : GridSettings
         Deterministic chains to try, the same for every domain.
+    adabn : BatchStatisticsSettings
+        S_A behind the best chain, with batch normalisation that knows B.
     cyclegan : StylizerSettings
         The CycleGAN of the seed work, on frames as they are.
     cyclegan_sa : InTheLoopSettings
@@ -109,6 +112,7 @@ class RaceSettings(BaseModel):
     preprocessing: Preprocessing = Preprocessing()
     segmenter: SegmenterSettings = SegmenterSettings()
     matching: GridSettings = GridSettings()
+    adabn: BatchStatisticsSettings = BatchStatisticsSettings()
     cyclegan: StylizerSettings = StylizerSettings()
     cyclegan_sa: InTheLoopSettings = InTheLoopSettings()
     retrain: RetrainSettings = RetrainSettings()

@@ -10,6 +10,7 @@ from typing import Any
 from biostyle.adapted_model import is_usable
 from biostyle.artifacts import BuildOptions
 from biostyle.config import DomainsConfig, RaceSettings
+from biostyle.stages.adapt_statistics import adapt_statistics
 from biostyle.stages.augment import augment
 from biostyle.stages.match import match
 from biostyle.stages.predict import predict
@@ -69,9 +70,12 @@ def race(
     matching = out / "matching"
 
     def retrained(to: Path, *, favour_rare: bool) -> Path:
-        in_the_loop = out / "cyclegan_sa"
-        wanted = "cyclegan_sa" in config.candidates and can_be_used(in_the_loop, options)
-        translated = in_the_loop if wanted else None  # not, either, where its training gave up
+        # not, either, where there is nothing usable
+        rivals = {
+            name: out / name
+            for name in ("adabn", "cyclegan_sa")
+            if name in config.candidates and can_be_used(out / name, options)
+        }
         return retrain(
             prepared_a,
             prepared_b,
@@ -79,8 +83,8 @@ def race(
             matching,
             to,
             config.retrain,
-            rival=translated,
-            renderer=translated if config.retrain.rendered else None,
+            rivals=tuple(rivals.values()),
+            renderer=rivals.get("cyclegan_sa") if config.retrain.rendered else None,
             favour_rare=favour_rare,
             **seeded,
         )
@@ -88,6 +92,9 @@ def race(
     makers: dict[str, Callable[[Path], Path]] = {
         "matching": lambda to: match(
             prepared_b, segmenter, to, config.matching, prepared_a=prepared_a, **common
+        ),
+        "adabn": lambda to: adapt_statistics(
+            prepared_a, prepared_b, segmenter, matching, to, config.adabn, **common
         ),
         "cyclegan": lambda to: train_stylizer(
             prepared_a, prepared_b, to, config.cyclegan, config.preprocessing, **seeded

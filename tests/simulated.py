@@ -35,7 +35,7 @@ pipeline = "cell-tracking"
 seed = 0
 device = "cpu"
 domain_a = "nikon"
-candidates = ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
+candidates = ["matching", "adabn", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
 
 [domains.nikon]
 folder = "SIM-A"
@@ -69,6 +69,9 @@ checkpoint_every = 10
 scales = [1.0]
 tones = ["linear"]
 n_frames = 1
+
+[adabn]
+n_frames = 2
 
 [cyclegan]
 n_steps = 4

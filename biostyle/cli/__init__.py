@@ -25,6 +25,7 @@ from biostyle.cli.report import report
 from biostyle.cli.run import run
 from biostyle.cli.score import score
 from biostyle.cli.stages import (
+    adapt_statistics,
     fetch,
     match,
     predict,
@@ -37,7 +38,8 @@ from biostyle.cli.stages import (
 from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
-    demo, run, adapt, preview, stylize, segment, export, data, fetch, prepare, train_segmenter, match, train_stylizer, retrain,
+    demo, run, adapt, preview, stylize, segment, export, data, fetch, prepare, train_segmenter, match, adapt_statistics,
+    train_stylizer, retrain,
     select, predict, score, report, compare, inspect, quality, quality_report, enhance,
 )  # fmt: skip
 

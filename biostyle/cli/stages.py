@@ -1,4 +1,4 @@
-"""The verbs ``fetch, prepare, train-segmenter, match, train-stylizer, retrain, select, predict``: one stage each."""
+"""The verbs from ``fetch`` to ``predict``: one stage each."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from biostyle.cli.display import ScreenProgress
+from biostyle.cli.options import all_of
 
 if TYPE_CHECKING:
     from biostyle.artifacts import BuildOptions
 
 DIRECTORY = click.Path(path_type=Path)
+_both = all_of(click.argument("prepared_a", type=DIRECTORY), click.argument("prepared_b", type=DIRECTORY))
+_segmenter = click.option("--segmenter", type=DIRECTORY, required=True, help="Model directory of S_A.")
 # Resolved, because what is being made lies beside it under its name, and "." has none.
 _out = click.option(
     "-o",
@@ -22,17 +25,22 @@ _out = click.option(
     required=True,
     help="Directory to make.",
 )
-_config = click.option(
-    "--config",
-    default="cell_tracking/cpu",
-    show_default=True,
-    help="A TOML file, or the name of a built-in configuration.",
+_made = all_of(
+    _out,
+    click.option(
+        "--config",
+        default="cell_tracking/cpu",
+        show_default=True,
+        help="A TOML file, or the name of a built-in configuration.",
+    ),
+    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting."),
 )
-_set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting.")
-_segmenter = click.option("--segmenter", type=DIRECTORY, required=True, help="Model directory of S_A.")
 _device = click.option("--device", help="auto, cpu or cuda; overrides the configuration.")
-_seed = click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration.")
-_resume = click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
+_trained = all_of(
+    click.option("--seed", type=click.IntRange(min=0), help="Overrides the configuration."),
+    _device,
+    click.option("--resume", is_flag=True, help="Go on with an interrupted training."),
+)
 
 
 def _run(out: Path, stage: Callable[[BuildOptions], Any], resume: bool = False) -> None:
@@ -76,9 +84,7 @@ def fetch(names: tuple[str, ...]) -> None:
 @click.command()
 @click.option("--data-root", type=DIRECTORY, required=True, help="Folder holding the folders as delivered.")
 @click.option("--domain", required=True, help="Which of the configuration's domains.")
-@_out
-@_config
-@_set
+@_made
 def prepare(data_root: Path, domain: str, out: Path, config: str, overrides: tuple[str, ...]) -> None:
     """Check a delivered folder, split it, and write it under one naming scheme."""
     from biostyle.config import load_config
@@ -97,12 +103,8 @@ def prepare(data_root: Path, domain: str, out: Path, config: str, overrides: tup
 
 @click.command("train-segmenter")
 @click.argument("prepared_a", type=DIRECTORY)
-@_out
-@_config
-@_set
-@_seed
-@_device
-@_resume
+@_made
+@_trained
 def train_segmenter(
     prepared_a: Path,
     out: Path,
@@ -135,9 +137,7 @@ def train_segmenter(
 @click.command()
 @click.argument("prepared_b", type=DIRECTORY)
 @_segmenter
-@_out
-@_config
-@_set
+@_made
 @_device
 def match(
     prepared_b: Path,
@@ -165,17 +165,44 @@ def match(
     )
 
 
+@click.command("adapt-statistics")
+@_both
+@_segmenter
+@click.option(
+    "--matching", type=DIRECTORY, required=True, help="Directory made by match, whose chain to stand behind."
+)
+@_made
+@_device
+def adapt_statistics(
+    prepared_a: Path,
+    prepared_b: Path,
+    segmenter: Path,
+    matching: Path,
+    out: Path,
+    config: str,
+    overrides: tuple[str, ...],
+    device: str | None,
+) -> None:
+    """Tell the batch normalisation of S_A what the prepared domain PREPARED_B is like, without masks or training."""
+    from biostyle.config import load_config
+    from biostyle.stages.adapt_statistics import adapt_statistics as stage
+
+    settings = load_config(config, list(overrides))
+    _run(
+        out,
+        lambda options: stage(
+            prepared_a, prepared_b, segmenter, matching, out, settings.adabn,
+            device=device or settings.device, options=options,
+        ),
+    )  # fmt: skip
+
+
 @click.command("train-stylizer")
-@click.argument("prepared_a", type=DIRECTORY)
-@click.argument("prepared_b", type=DIRECTORY)
+@_both
 @click.option("--segmenter", type=DIRECTORY, help="Model directory of S_A, to be put in the loop.")
 @click.option("--matching", type=DIRECTORY, help="Directory made by match, to begin from; needs --segmenter.")
-@_out
-@_config
-@_set
-@_seed
-@_device
-@_resume
+@_made
+@_trained
 def train_stylizer(
     prepared_a: Path,
     prepared_b: Path,
@@ -232,17 +259,18 @@ def train_stylizer(
 
 
 @click.command()
-@click.argument("prepared_a", type=DIRECTORY)
-@click.argument("prepared_b", type=DIRECTORY)
+@_both
 @_segmenter
 @click.option(
     "--teacher", type=DIRECTORY, required=True, help="Directory made by match, whose masks are learned from."
 )
 @click.option(
     "--rival",
+    "rivals",
     type=DIRECTORY,
-    help="Directory made by train-stylizer --matching TEACHER, whose masks are learned from instead where the segmenter is "
-    "surer of them.",
+    multiple=True,
+    help="Directory made by adapt-statistics or train-stylizer, with --matching TEACHER, whose masks are learned from instead "
+    "where they are surer; once for each, the simplest first.",
 )
 @click.option(
     "--renderer",
@@ -256,18 +284,14 @@ def train_stylizer(
     "Needs a teacher made by match; no effect where one object is kept.",
 )
 @click.option("--supervised", is_flag=True, help="Learn from B's true masks instead: the ceiling.")
-@_out
-@_config
-@_set
-@_seed
-@_device
-@_resume
+@_made
+@_trained
 def retrain(
     prepared_a: Path,
     prepared_b: Path,
     segmenter: Path,
     teacher: Path,
-    rival: Path | None,
+    rivals: tuple[Path, ...],
     renderer: Path | None,
     favour_rare: bool,
     supervised: bool,
@@ -281,7 +305,7 @@ def retrain(
     """Train S_B, starting from S_A, for the prepared domain PREPARED_B, without its masks."""
     if favour_rare and supervised:
         raise click.UsageError("True masks leave no doubt. Give --favour-rare or --supervised, not both.")
-    if rival is not None and supervised:
+    if rivals and supervised:
         raise click.UsageError("True masks have no rival. Give --rival or --supervised, not both.")
     from biostyle.config import load_config
     from biostyle.stages.retrain import retrain as stage
@@ -296,7 +320,7 @@ def retrain(
             teacher,
             out,
             settings.retrain,
-            rival=rival,
+            rivals=rivals,
             renderer=renderer,
             favour_rare=favour_rare,
             supervised=supervised,
@@ -309,8 +333,7 @@ def retrain(
 
 
 @click.command()
-@click.argument("prepared_a", type=DIRECTORY)
-@click.argument("prepared_b", type=DIRECTORY)
+@_both
 @_segmenter
 @click.option(
     "--candidate",
@@ -319,12 +342,10 @@ def retrain(
     required=True,
     metavar="NAME=DIR",
     callback=_named_directories,
-    help="Directory made by match, train-stylizer or retrain; once for each candidate, the simplest first. "
+    help="Directory made by match, adapt-statistics, train-stylizer or retrain; once for each candidate, the simplest first. "
     "Edges are looked at in the size that the first one brings frames to.",
 )
-@_out
-@_config
-@_set
+@_made
 @_device
 def select(
     prepared_a: Path,

@@ -22,6 +22,7 @@ ROW_TITLES = {
     "all_background": "All background",
     "otsu": "Otsu",
     "matching": "Matching only",
+    "adabn": "Batch statistics of B",
     "cyclegan": "CycleGAN",
     "cyclegan_sa": "CycleGAN with S_A",
     "retrain": "Retrained S_B",

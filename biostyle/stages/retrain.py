@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def retrain(
     out: Path,
     settings: retraining.RetrainSettings,
     *,
-    rival: Path | None = None,
+    rivals: Sequence[Path] = (),
     start: Path | None = None,
     renderer: Path | None = None,
     favour_rare: bool = False,
@@ -57,9 +58,9 @@ def retrain(
         Candidate directory to make: ``chain``, ``segmenter``, ``history.csv`` and ``samples/``.
     settings : RetrainSettings
         How to train.
-    rival : Path or None
-        Candidate directory that teaches instead of ``teacher`` where S_A is surer of what this one shows it of the frames that
-        are labelled, as :func:`biostyle.selection.best_candidate` finds it; it must stand behind the same chain.
+    rivals : sequence of Path
+        Candidate directories behind the same chain, the simplest first. One teaches instead of ``teacher`` where it is surer
+        of its masks of the frames that are labelled, as :func:`biostyle.selection.best_candidate` finds it.
     start : Path or None
         Candidate directory with the segmenter to begin from; None begins from S_A.
     renderer : Path or None
@@ -89,11 +90,12 @@ def retrain(
     SplitError
         If there are no training frames, or none with masks where they are needed.
     ConfigError
-        If the rival stands behind another chain.
+        If a rival stands behind another chain.
     """
     inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter}
-    given = {"teacher": teacher, "rival": rival, "start": start, "renderer": renderer}
+    given = {"teacher": teacher, "start": start, "renderer": renderer}
     inputs |= {name: path for name, path in given.items() if path is not None}
+    inputs |= {f"rival_{number}": rival for number, rival in enumerate(rivals, 1)}
     if supervised:
         kept = {} if renderer else {"share_a": 0.0}
         settings = settings.model_copy(update={"n_rounds": 1, **kept})
@@ -108,11 +110,12 @@ def retrain(
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
         rows_b = spread(rows_b, settings.n_frames)
         surer = teacher
-        if teacher is not None and rival is not None and not supervised:
-            check_chain(teacher, rival)
+        if teacher is not None and rivals and not supervised:
+            for rival in rivals:
+                check_chain(teacher, rival)
             images = [domain_b.read_image(row) for row in rows_b]
-            rivals = {path: path for path in (teacher, rival)}
-            surer = best_candidate(look_at(rivals, segmenter, images, where, single_object_of(rivals)))
+            teachers = {path: path for path in (teacher, *rivals)}
+            surer = best_candidate(look_at(teachers, segmenter, images, where, single_object_of(teachers)))
         taught = load_adapted(surer, segmenter)
         preprocessing_a = Preprocessing.model_validate(read_card(segmenter)["preprocessing"])
 
@@ -176,7 +179,7 @@ def retrain(
         "favour_rare": favour_rare,
         "supervised": supervised,
     }
-    if rival is not None:
+    if rivals:
         request["scoring"] = SCORING
     build(out, "retrain", request, inputs, work, options)
     return out
@@ -197,8 +200,8 @@ def check_chain(teacher: Path, rival: Path) -> None:
     """
     if not (rival / CHAIN).is_dir() or read_card(rival / CHAIN) != read_card(teacher / CHAIN):
         raise ConfigError(
-            f"rival must stand behind the teacher's chain, got another one or none ({rival}). Train it with "
-            f"'biostyle train-stylizer --matching {teacher}'."
+            f"rival must stand behind the teacher's chain, got another one or none ({rival}). Make it with "
+            f"'biostyle adapt-statistics' or 'train-stylizer', with --matching {teacher}."
         )
 
 

@@ -33,9 +33,12 @@ def test_the_verbs_chained_by_hand_give_the_bytes_of_run(
     matched = call("match", prepared["zeiss"], *models, *config, out=f"{made_in}/matching")
     behind = (*models, "--matching", matched)
     translated = call("train-stylizer", *domains, *behind, *config, out=f"{made_in}/cyclegan_sa")
-    learning = (*models, "--teacher", matched, "--rival", translated, "--renderer", translated)
+    adapted = call("adapt-statistics", *domains, *behind, *config, out=f"{made_in}/adabn")
+    rivals = ("--rival", adapted, "--rival", translated)
+    learning = (*models, "--teacher", matched, *rivals, "--renderer", translated)
     candidates = {
         "matching": matched,
+        "adabn": adapted,
         "cyclegan": call("train-stylizer", *domains, *config, out=f"{made_in}/cyclegan"),
         "cyclegan_sa": translated,
         "retrain": call("retrain", *domains, *learning, *config, out=f"{made_in}/retrain"),

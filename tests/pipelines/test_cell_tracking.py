@@ -18,7 +18,7 @@ from tests.conftest import Invoke
 from tests.simulated import TINY_CONFIG, read_tree, stat_tree, write_tiny_challenge
 
 SCORES = {"f_score", "jaccard", "precision", "recall"}
-CANDIDATES = ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
+CANDIDATES = ["matching", "adabn", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
 # Three prepared, S_A, two of A (predictions, scores); of each B: five candidates, the choice, what was chosen, six
 # predictions, scores; and the report.
 N_STAGES = 3 + 1 + 2 + 2 * (5 + 1 + 1 + 6 + 1) + 1
@@ -274,7 +274,7 @@ def test_a_candidate_whose_alarm_rang_is_left_out_and_the_report_says_so(
     change = ("--set", "cyclegan_sa.least_agreement=1.0", "--set", "cyclegan_sa.residual=false")
     run(biostyle, tiny_config, tiny_data, run_copy, *change, "--domains", "zeiss")
     domain = summary_of(run_copy)["domains"]["zeiss"]
-    assert set(domain["candidates"]) == {"before", "matching", "cyclegan", "retrain", "retrain_rare"}
+    assert set(domain["candidates"]) == {"before", "matching", "adabn", "cyclegan", "retrain", "retrain_rare"}
     choice = json.loads((run_copy / "candidates" / "zeiss" / "choice" / "choice.json").read_text())
     assert list(choice["left_out"]) == ["cyclegan_sa"]
     assert (

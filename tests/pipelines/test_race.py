@@ -50,7 +50,8 @@ def test_a_race_alone_gives_the_candidates_of_a_run(
 ) -> None:
     raced = hold(config, tiny_run, tmp_path)
     assert raced.candidates == {
-        name: tmp_path / name for name in ("matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
+        name: tmp_path / name
+        for name in ("matching", "adabn", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
     }
     assert raced.choice == tmp_path / "choice"
     assert read_tree(tmp_path) == read_tree(tiny_run / "candidates" / "zeiss")
@@ -63,13 +64,14 @@ def test_a_race_alone_gives_the_candidates_of_a_run(
         ("retrain", "matching"),
         ("cyclegan_sa", "matching", "cyclegan"),
         ("retrain_rare", "matching", "retrain"),
+        ("adabn", "matching"),
     ],
 )
 def test_only_what_is_wanted_is_made_and_always_the_simplest_first(
     names: tuple[str, ...], config: CellTrackingConfig, tiny_run: Path, tmp_path: Path
 ) -> None:
     raced = hold(config.model_copy(update={"candidates": names}), tiny_run, tmp_path)
-    ranks = ["matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
+    ranks = ["matching", "adabn", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
     assert list(raced.candidates) == sorted(names, key=ranks.index)
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*names, "choice"}
     assert set(read_choice(raced.choice)["candidates"]) == {"before", *names}
@@ -77,12 +79,14 @@ def test_only_what_is_wanted_is_made_and_always_the_simplest_first(
 
 def test_learned_candidates_stand_behind_the_best_chain(tiny_run: Path) -> None:
     candidates = tiny_run / "candidates" / "zeiss"
-    learned = ("cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
+    learned = ("adabn", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
     requests = {name: read_record(candidates / name)["request"] for name in learned}
     inputs = {name: request["inputs"] for name, request in requests.items()}
+    assert inputs["adabn"]["matching"] == fingerprint(candidates / "matching")
     assert inputs["cyclegan_sa"]["matching"] == fingerprint(candidates / "matching")
     assert inputs["retrain"]["teacher"] == fingerprint(candidates / "matching")
-    assert inputs["retrain"]["rival"] == fingerprint(candidates / "cyclegan_sa")
+    assert inputs["retrain"]["rival_1"] == fingerprint(candidates / "adabn")
+    assert inputs["retrain"]["rival_2"] == fingerprint(candidates / "cyclegan_sa")
     assert inputs["retrain"]["renderer"] == fingerprint(candidates / "cyclegan_sa")
     assert inputs["retrain_rare"] == inputs["retrain"]
     favoured = [requests[name]["settings"]["favour_rare"] for name in ("retrain", "retrain_rare")]
@@ -95,17 +99,17 @@ def test_without_a_translation_s_b_learns_from_a_as_it_is(
 ) -> None:
     """Whether it was not wanted or gave up."""
     rings = with_s_a(config, residual=False, least_agreement=1.0)
-    plain = config.model_copy(update={"candidates": ("matching", "retrain")})
+    plain = config.model_copy(update={"candidates": ("matching", "adabn", "retrain")})
     made = {
         name: hold(wanted, tiny_run, tmp_path / name) for name, wanted in (("rings", rings), ("plain", plain))
     }
     records = [read_record(raced.candidates["retrain"])["request"] for raced in made.values()]
     assert records[0] == records[1]
-    assert not {"rival", "renderer"} & records[0]["inputs"].keys()
+    assert not {"rival_2", "renderer"} & records[0]["inputs"].keys()
     choice = read_choice(made["rings"].choice)
     assert list(choice["left_out"]) == ["cyclegan_sa"]
     assert "agreement of the masks before and after translation" in choice["left_out"]["cyclegan_sa"]
-    assert set(choice["candidates"]) == {"before", "matching", "cyclegan", "retrain", "retrain_rare"}
+    assert set(choice["candidates"]) == {"before", "matching", "adabn", "cyclegan", "retrain", "retrain_rare"}
 
 
 def test_a_is_rendered_only_where_asked_to(
@@ -116,7 +120,7 @@ def test_a_is_rendered_only_where_asked_to(
     raced = hold(config.model_copy(update={"retrain": plain}), tiny_run, tmp_path)
     inputs = read_record(raced.candidates["retrain"])["request"]["inputs"]
     assert "renderer" not in inputs
-    assert inputs["rival"] == fingerprint(raced.candidates["cyclegan_sa"])
+    assert inputs["rival_2"] == fingerprint(raced.candidates["cyclegan_sa"])
 
 
 def test_a_dry_run_makes_nothing_and_knows_what_would_be_made(

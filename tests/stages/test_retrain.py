@@ -44,7 +44,7 @@ def make(
     *,
     prepared_b: Path | None = None,
     teacher: Path | None = None,
-    rival: Path | None = None,
+    rivals: tuple[Path, ...] = (),
     renderer: Path | None = None,
     favour_rare: bool = False,
     supervised: bool = False,
@@ -57,7 +57,7 @@ def make(
         teacher or tiny_run / "candidates" / "zeiss" / "matching",
         out,
         settings,
-        rival=rival,
+        rivals=rivals,
         renderer=renderer,
         favour_rare=favour_rare,
         supervised=supervised,
@@ -131,25 +131,31 @@ def test_the_teacher_labels_what_the_chain_shows(
 
 @pytest.mark.parametrize(
     ("scores", "teaches"),
-    [((0.95, 0.9), "matching"), ((0.9, 0.95), "cyclegan_sa"), ((0.95, 0.951), "matching")],
+    [
+        ((0.95, 0.9, 0.9), "matching"),
+        ((0.9, 0.95, 0.9), "adabn"),
+        ((0.9, 0.92, 0.95), "cyclegan_sa"),
+        ((0.95, 0.951, 0.951), "matching"),
+    ],
 )
 def test_whoever_the_segmenter_is_surer_of_teaches(
-    scores: tuple[float, float],
+    scores: tuple[float, ...],
     teaches: str,
     tiny_run: Path,
     tmp_path: Path,
     given: Given,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The chain, or the translation behind it; S_B stands behind the chain alone."""
-    matching, rival = (tiny_run / "candidates" / "zeiss" / name for name in ("matching", "cyclegan_sa"))
+    """The chain, or what stands behind it; S_B stands behind the chain alone."""
+    names = ("matching", "adabn", "cyclegan_sa")
+    matching, *rivals = (tiny_run / "candidates" / "zeiss" / name for name in names)
     domain = load_prepared(tiny_run / "prepared" / "zeiss")
     rows = spread(domain.frames("train"), 3)
 
     def look_at(
         candidates: dict[Path, Path], segmenter: Path, images: list[NDArray], *rest: object
     ) -> object:
-        assert list(candidates) == [matching, rival]  # the simpler one first
+        assert list(candidates) == [matching, *rivals]  # the simplest first
         assert all(
             np.array_equal(image, domain.read_image(row)) for image, row in zip(images, rows, strict=True)
         )
@@ -160,7 +166,7 @@ def test_whoever_the_segmenter_is_surer_of_teaches(
         }
 
     monkeypatch.setattr("biostyle.stages.retrain.look_at", look_at)
-    out = make(tiny_run, tmp_path / "out", rival=rival)
+    out = make(tiny_run, tmp_path / "out", rivals=tuple(rivals))
     teacher = load_adapted(matching.parent / teaches, tiny_run / "segmenter")
     frames = read_images(domain, rows, teacher.preprocessing)
     chain, _ = load_model(matching / "chain")
@@ -169,7 +175,8 @@ def test_whoever_the_segmenter_is_surer_of_teaches(
     assert read_card(out / "segmenter")["training_data"]["taught_by"] == teaches
     assert {path.name for path in out.iterdir()} == {"artifact.json", "chain", "segmenter", "history.csv"}
     request = read_record(out)["request"]
-    assert request["inputs"]["rival"] == fingerprint(rival)
+    for number, rival in enumerate(rivals, 1):
+        assert request["inputs"][f"rival_{number}"] == fingerprint(rival)
     assert request["settings"]["scoring"] == SCORING
 
 
@@ -181,10 +188,10 @@ def test_a_rival_behind_another_chain_is_refused(run_copy: Path, tmp_path: Path)
     shutil.copytree(run_copy / "segmenter", chain)
     for path in rivals.values():
         with pytest.raises(ConfigError, match="rival must stand behind the teacher's chain") as refusal:
-            make(run_copy, tmp_path / "out", rival=path)
+            make(run_copy, tmp_path / "out", rivals=(path,))
         assert str(path) in str(refusal.value)
-        assert "train-stylizer --matching" in str(refusal.value)
-    make(run_copy, tmp_path / "out", rival=rivals["cyclegan"], supervised=True)
+        assert "'biostyle adapt-statistics' or 'train-stylizer'" in str(refusal.value)
+    make(run_copy, tmp_path / "out", rivals=(rivals["cyclegan"],), supervised=True)
     assert "taught_by" not in read_card(tmp_path / "out" / "segmenter")["training_data"]
 
 
