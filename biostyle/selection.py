@@ -127,6 +127,33 @@ def best_candidate(evidence: Mapping[Key, Evidence], beside: Sequence[Evidence] 
     return next(name for name, found in among.items() if found.score.value >= best - margin)
 
 
+def best_teacher(evidence: Mapping[Key, Evidence], chain: Key) -> Key:
+    """Return whose masks of B are to be learned from.
+
+    Parameters
+    ----------
+    evidence : mapping of key to Evidence
+        S_A behind the best chain, and learned candidates behind the same, on the same frames.
+    chain : key
+        S_A behind the chain alone.
+
+    Returns
+    -------
+    key
+        Of the chain and those learned ones who keep its objects and are about as sure, the one that finds most on the steepest
+        edges, as :func:`choose` does among candidates.
+
+    Examples
+    --------
+    >>> import torch
+    >>> mask = torch.ones(2, 2, dtype=torch.bool)
+    >>> chain, learned = (Evidence(LabelFreeScore(0.96, 0.96, share), (mask,), share > 0.1, 2.0) for share in (0.1, 0.2))
+    >>> best_teacher({"chain": chain, "learned": learned}, "chain")
+    'learned'
+    """
+    return _most_on_edges(evidence, _kept(evidence, chain), chain, chain)
+
+
 def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: float = 1.0) -> Choice:
     """Choose a candidate without labels.
 
@@ -164,9 +191,7 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
     identity = scores[IDENTITY]
     frozen = {name: found for name, found in evidence.items() if not found.learned}
     strongest = max(_on_edges(frozen), key=lambda name: scores[name].value)
-    kept = {
-        name: likeness(found, evidence[strongest], dice) for name, found in evidence.items() if found.learned
-    }
+    kept = _kept(evidence, strongest)
     home = at_home.score
     # NaN where nothing was found.
     sizes = {name: found.object_area / at_home.object_area for name, found in evidence.items()}
@@ -209,15 +234,10 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
             f"The segmenter is as sure of the unchanged frames ({identity.value:.3f}) as of its own domain "
             f"({home.value:.3f}): there is nothing to gain."
         )
-    faithful = [
-        name
-        for name, share in kept.items()
-        if share >= KEPT and scores[name].value >= best.value - LEARNED_MARGIN
-    ]
     # Also where edges rule it out, the surest frozen one is what learned ones must surpass: who finds more draws on fainter
     # edges, too.
     surest = max(frozen, key=lambda name: scores[name].value)
-    chosen = max([surest, *faithful], key=lambda name: _found_on_edges(evidence[name]))
+    chosen = _most_on_edges(evidence, kept, strongest, surest)
     if chosen == surest:
         chosen = best_candidate(frozen)
     if chosen == IDENTITY:
@@ -243,6 +263,22 @@ def choose(evidence: Mapping[str, Evidence], at_home: Evidence, found_concord: f
     )
     careful = best.value < sure or winner.value - identity.value < 2 * MARGIN
     return Choice(chosen, "adopt with care" if careful else "adopt", reason, measures)
+
+
+def _kept(evidence: Mapping[Key, Evidence], strongest: Key) -> dict[Key, float]:
+    """How well learned candidates agree with the best that was not learned."""
+    return {
+        key: likeness(found, evidence[strongest], dice) for key, found in evidence.items() if found.learned
+    }
+
+
+def _most_on_edges(
+    evidence: Mapping[Key, Evidence], kept: Mapping[Key, float], strongest: Key, surest: Key
+) -> Key:
+    """Of the surest frozen one and who keeps the objects of the strongest, the one that finds most on the steepest edges."""
+    least = evidence[strongest].score.value - LEARNED_MARGIN
+    faithful = [key for key, share in kept.items() if share >= KEPT and evidence[key].score.value >= least]
+    return max([surest, *faithful], key=lambda key: _found_on_edges(evidence[key]))
 
 
 def _limits(at_home: LabelFreeScore) -> tuple[float, float]:

@@ -30,11 +30,12 @@ from biostyle.types import NDArray
 
 ROOT = Path(__file__).parents[1]
 NUMBERS = ROOT / "reports" / "reference"
-CANDIDATES = ("matching", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
+CANDIDATES = ("matching", "adabn", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare")
 COLOURS = {
     "otsu": "#999999",
     "before": "#000000",
     "matching": "#0072b2",
+    "adabn": "#f0e442",
     "cyclegan": "#d55e00",
     "cyclegan_sa": "#e69f00",
     "retrain": "#009e73",

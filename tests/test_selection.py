@@ -29,6 +29,7 @@ from biostyle.selection import (
     UNSURE,
     Choice,
     best_candidate,
+    best_teacher,
     choose,
 )
 from tests.evidence_by_hand import found, spots
@@ -314,6 +315,29 @@ def test_more_that_is_found_makes_up_for_less_steep_edges(fraction: float, edges
     }
     assert choose(evidence, HOME).chosen == chosen
     assert choose(dict(reversed(evidence.items())), HOME).chosen == chosen
+
+
+@pytest.mark.parametrize(
+    ("learned", "teaches"),
+    [
+        (found(0.95, fraction=0.035, learned=True, edges=3.1), "learned"),
+        (found(0.955 - LEARNED_MARGIN, fraction=0.035, learned=True, edges=3.1), "learned"),
+        (found(0.945 - LEARNED_MARGIN, fraction=0.035, learned=True, edges=3.1), "chain"),  # too unsure
+        (
+            found(0.99, fraction=0.035, masks=spots(10, 50), learned=True, edges=3.1),
+            "chain",
+        ),  # sees something else
+        (found(0.99, fraction=0.03, learned=True, edges=2.9), "chain"),  # on flatter edges
+        (found(0.99, fraction=0.025, learned=True, edges=3.1), "chain"),  # less
+    ],
+)
+def test_who_keeps_the_objects_and_finds_most_on_the_steepest_edges_teaches(
+    learned: Evidence, teaches: str
+) -> None:
+    evidence = {"chain": found(0.95, fraction=0.03, edges=3.0), "learned": learned}
+    assert best_teacher(evidence, "chain") == teaches
+    more = found(0.95, fraction=0.04, learned=True, edges=3.1)
+    assert best_teacher({**evidence, "more": more}, "chain") == "more"
 
 
 def test_what_was_learned_competes_with_the_chain_it_stands_behind() -> None:

@@ -270,7 +270,7 @@ def train_stylizer(
     type=DIRECTORY,
     multiple=True,
     help="Directory made by adapt-statistics or train-stylizer, with --matching TEACHER, whose masks are learned from instead "
-    "where they are surer; once for each, the simplest first.",
+    "where they find more; once for each, the simplest first.",
 )
 @click.option(
     "--renderer",

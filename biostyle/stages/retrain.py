@@ -18,7 +18,7 @@ from biostyle.data.prepared import load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.devices import resolve_device
 from biostyle.errors import ConfigError
-from biostyle.selection import SCORING, best_candidate
+from biostyle.selection import RULE, best_teacher
 from biostyle.stages.match import read_concord
 from biostyle.stages.select import look_at, single_object_of
 from biostyle.stages.train_stylizer import RENDERER
@@ -59,8 +59,8 @@ def retrain(
     settings : RetrainSettings
         How to train.
     rivals : sequence of Path
-        Candidate directories behind the same chain, the simplest first. One teaches instead of ``teacher`` where it is surer
-        of its masks of the frames that are labelled, as :func:`biostyle.selection.best_candidate` finds it.
+        Candidate directories behind the same chain, the simplest first. One teaches instead of ``teacher`` where it
+        finds more on the frames that are labelled, as :func:`biostyle.selection.best_teacher` says.
     start : Path or None
         Candidate directory with the segmenter to begin from; None begins from S_A.
     renderer : Path or None
@@ -109,14 +109,15 @@ def retrain(
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
         rows_b = spread(rows_b, settings.n_frames)
-        surer = teacher
+        chosen = teacher
         if teacher is not None and rivals and not supervised:
             for rival in rivals:
                 check_chain(teacher, rival)
             images = [domain_b.read_image(row) for row in rows_b]
             teachers = {path: path for path in (teacher, *rivals)}
-            surer = best_candidate(look_at(teachers, segmenter, images, where, single_object_of(teachers)))
-        taught = load_adapted(surer, segmenter)
+            evidence = look_at(teachers, segmenter, images, where, single_object_of(teachers))
+            chosen = best_teacher(evidence, teacher)
+        taught = load_adapted(chosen, segmenter)
         preprocessing_a = Preprocessing.model_validate(read_card(segmenter)["preprocessing"])
 
         def matched(images: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -157,8 +158,8 @@ def retrain(
             "prepared_b": fingerprint(prepared_b),
             "frames": list(dict.fromkeys(seen)),
         }
-        if surer is not None and not supervised:
-            data["taught_by"] = surer.name
+        if chosen is not None and not supervised:
+            data["taught_by"] = chosen.name
         if held_back:
             data["threshold"] = fit_threshold(
                 network,
@@ -180,7 +181,7 @@ def retrain(
         "supervised": supervised,
     }
     if rivals:
-        request["scoring"] = SCORING
+        request["rule"] = RULE
     build(out, "retrain", request, inputs, work, options)
     return out
 

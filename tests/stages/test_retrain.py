@@ -18,17 +18,17 @@ from biostyle.data.prepare import DomainSettings
 from biostyle.data.prepared import PreparedDomain, load_prepared, spread
 from biostyle.data.preprocessing import Preprocessing
 from biostyle.errors import ArtifactMismatchError, CheckpointError, ConfigError, SplitError
-from biostyle.evidence import Evidence, LabelFreeScore
 from biostyle.matching.grid import GridSettings
 from biostyle.models.resnet_generator import ResnetGenerator
 from biostyle.models.single_object import SingleObject
-from biostyle.selection import SCORING
+from biostyle.selection import RULE
 from biostyle.stages.match import match, read_concord
 from biostyle.stages.prepare import prepare
 from biostyle.stages.retrain import doubt_about, retrain
 from biostyle.training import retraining
 from biostyle.training.retraining import RetrainSettings, foreground_probs
 from biostyle.types import NDArray
+from tests.evidence_by_hand import found
 from tests.photographs import CONFIG, PhotographRun
 from tests.simulated import TINY_SPLIT, read_tree
 
@@ -130,16 +130,11 @@ def test_the_teacher_labels_what_the_chain_shows(
 
 
 @pytest.mark.parametrize(
-    ("scores", "teaches"),
-    [
-        ((0.95, 0.9, 0.9), "matching"),
-        ((0.9, 0.95, 0.9), "adabn"),
-        ((0.9, 0.92, 0.95), "cyclegan_sa"),
-        ((0.95, 0.951, 0.951), "matching"),
-    ],
+    ("edges", "teaches"),
+    [((1.9, 1.8, 1.8), "matching"), ((1.8, 1.9, 1.8), "adabn"), ((1.7, 1.8, 1.9), "cyclegan_sa")],
 )
-def test_whoever_the_segmenter_is_surer_of_teaches(
-    scores: tuple[float, ...],
+def test_whoever_finds_most_on_the_steepest_edges_teaches(
+    edges: tuple[float, ...],
     teaches: str,
     tiny_run: Path,
     tmp_path: Path,
@@ -159,10 +154,9 @@ def test_whoever_the_segmenter_is_surer_of_teaches(
         assert all(
             np.array_equal(image, domain.read_image(row)) for image, row in zip(images, rows, strict=True)
         )
-        masks = tuple(torch.ones(2, 2, dtype=torch.bool) for _ in rows)
         return {
-            path: Evidence(LabelFreeScore(score, score, 0.1), masks)
-            for path, score in zip(candidates, scores, strict=True)
+            path: found(0.95, learned=path != matching, edges=support)
+            for path, support in zip(candidates, edges, strict=True)
         }
 
     monkeypatch.setattr("biostyle.stages.retrain.look_at", look_at)
@@ -177,7 +171,7 @@ def test_whoever_the_segmenter_is_surer_of_teaches(
     request = read_record(out)["request"]
     for number, rival in enumerate(rivals, 1):
         assert request["inputs"][f"rival_{number}"] == fingerprint(rival)
-    assert request["settings"]["scoring"] == SCORING
+    assert request["settings"]["rule"] == RULE
 
 
 def test_a_rival_behind_another_chain_is_refused(run_copy: Path, tmp_path: Path) -> None:
