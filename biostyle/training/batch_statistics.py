@@ -101,8 +101,8 @@ def adapt_batch_statistics(
     for hook in hooks:
         hook.remove()
     for layer in layers:
-        for statistic, measured in zip(
-            (layer.running_mean, layer.running_var), zip(*found[layer], strict=True), strict=False
-        ):
-            statistic.lerp_(torch.stack(measured).mean(0), share_b)  # type: ignore[union-attr]
+        if found[layer]:
+            mean, variance = (torch.stack(each).mean(0) for each in zip(*found[layer], strict=True))
+            layer.running_mean.lerp_(mean, share_b)  # type: ignore[union-attr]
+            layer.running_var.lerp_(variance, share_b)  # type: ignore[union-attr]
     return True
