@@ -75,7 +75,8 @@ def test_masks_of_b_change_nothing_but_the_report(config: AdaptConfig, folders: 
     segmenter = str(write_torchscript(tmp_path / "smooth.pt"))
     found = adapt(config, folders, tmp_path / "run", segmenter=segmenter)
     assert set(found["candidates"]) == {"before", "matching", "cyclegan"}
-    assert found["left_out"].keys() == {"cyclegan_sa", "retrain", "retrain_rare"}
+    assert found["left_out"].keys() == {"adabn", "cyclegan_sa", "retrain", "retrain_rare"}
+    assert "no batch normalisation" in found["left_out"]["adabn"]
     assert "no masks of A" in found["left_out"]["retrain"]
     assert found["n_scored"] == 0
     assert (tmp_path / "run/predictions" / found["chosen"] / "01_RES/mask007.tif").is_file()

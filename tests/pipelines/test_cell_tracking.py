@@ -19,9 +19,9 @@ from tests.simulated import TINY_CONFIG, read_tree, stat_tree, write_tiny_challe
 
 SCORES = {"f_score", "jaccard", "precision", "recall"}
 CANDIDATES = ["matching", "adabn", "cyclegan", "cyclegan_sa", "retrain", "retrain_rare"]
-# Three prepared, S_A, two of A (predictions, scores); of each B: five candidates, the choice, what was chosen, six
+# Three prepared, S_A, two of A (predictions, scores); of each B: six candidates, the choice, what was chosen, seven
 # predictions, scores; and the report.
-N_STAGES = 3 + 1 + 2 + 2 * (5 + 1 + 1 + 6 + 1) + 1
+N_STAGES = 3 + 1 + 2 + 2 * (6 + 1 + 1 + 7 + 1) + 1
 # Two steps of S_A and one of CycleGAN: enough where it does not matter what was learned.
 SHORT = (
     "--set", "segmenter.n_steps=2", "--set", "cyclegan.n_steps=1", "--set", "candidates=['matching', 'cyclegan']"
