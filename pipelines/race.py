@@ -70,7 +70,7 @@ def race(
     matching = out / "matching"
 
     def retrained(to: Path, *, favour_rare: bool) -> Path:
-        # not, either, where there is nothing usable
+        # those that take part and left something usable
         rivals = {
             name: out / name
             for name in ("adabn", "cyclegan_sa")
