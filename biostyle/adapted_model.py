@@ -143,6 +143,21 @@ def is_usable(candidate: Path) -> bool:
     return any((candidate / name).is_dir() for name in (*_STYLIZERS, SEGMENTER))
 
 
+def stand_behind_chain(matching: Path, candidate: Path) -> None:
+    """Put the chain of one candidate before another, with what keeps one object where there is such a thing.
+
+    Parameters
+    ----------
+    matching : Path
+        Candidate directory to copy them from.
+    candidate : Path
+        Candidate directory that is being made.
+    """
+    for part in (CHAIN, SINGLE_OBJECT):
+        if (matching / part).is_dir():
+            shutil.copytree(matching / part, candidate / part)
+
+
 def save_adapted(candidate: Path | None, segmenter: Path, out: Path, description: dict[str, Any]) -> None:
     """Copy a candidate and its segmenter into one directory that needs nothing else.
 

@@ -39,8 +39,7 @@ from biostyle.errors import BiostyleError, InterruptedRunError
 
 COMMANDS = (
     demo, run, adapt, preview, stylize, segment, export, data, fetch, prepare, train_segmenter, match, adapt_statistics,
-    train_stylizer, retrain,
-    select, predict, score, report, compare, inspect, quality, quality_report, enhance,
+    train_stylizer, retrain, select, predict, score, report, compare, inspect, quality, quality_report, enhance,
 )  # fmt: skip
 
 

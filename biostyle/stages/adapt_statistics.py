@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import torch
 
 from biostyle.adaptation import foreground
-from biostyle.adapted_model import CHAIN, SEGMENTER, SINGLE_OBJECT
+from biostyle.adapted_model import CHAIN, SEGMENTER, stand_behind_chain
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import load_model, save_model
 from biostyle.data.datasets import read_images
@@ -86,9 +85,7 @@ def adapt_statistics(
         save_model(
             partial / SEGMENTER, model.cpu(), preprocessing=chain_card["preprocessing"], training_data=data
         )
-        for part in (CHAIN, SINGLE_OBJECT):
-            if (matching / part).is_dir():
-                shutil.copytree(matching / part, partial / part)
+        stand_behind_chain(matching, partial)
 
     inputs = {
         "prepared_a": prepared_a,

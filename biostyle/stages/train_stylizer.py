@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from biostyle.adaptation import freeze
-from biostyle.adapted_model import CHAIN, GENERATOR, SINGLE_OBJECT, STATISTICS
+from biostyle.adapted_model import CHAIN, GENERATOR, STATISTICS, stand_behind_chain
 from biostyle.artifacts import BuildOptions, build, fingerprint, write_json
 from biostyle.checkpoints import load_model, save_model
 from biostyle.data.datasets import read_images, read_masks
@@ -162,9 +162,7 @@ def train_stylizer_in_the_loop(
                 continue
             (partial / ALARM).unlink(missing_ok=True)
             _save(partial, gan, preprocessing_b, images_b, where, (domain_a, rows_a), (domain_b, rows_b))
-            for part in (CHAIN, SINGLE_OBJECT):
-                if (matching / part).is_dir():
-                    shutil.copytree(matching / part, partial / part)
+            stand_behind_chain(matching, partial)
             return
 
     request = {"training": settings.request(), "seed": seed}

@@ -81,7 +81,6 @@ def adapt_batch_statistics(
         for value in (foreground_share_a, sum(prob.mean().item() for prob in probs) / len(probs))
     )
     found: dict[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]] = {layer: [] for layer in layers}
-    weights = probs[0]
 
     def measure(layer: nn.Module, inputs: tuple[torch.Tensor], _: torch.Tensor) -> torch.Tensor | None:
         features = inputs[0].float()
