@@ -100,8 +100,8 @@ class RaceSettings(BaseModel):
     cyclegan_sa : InTheLoopSettings
         The CycleGAN behind the best chain, with S_A in the loop.
     retrain : RetrainSettings
-        S_B trained behind the best chain, without and with the benefit of the doubt for the rarer class (``retrain_rare``);
-        also S_B trained on A in the look of B (``augmented``).
+        S_B trained behind the best chain; the mean of that and of a training that gives the rarer class the benefit of the
+        doubt (``retrain_rare``); also S_B trained on A in the look of B (``augmented``).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -125,10 +125,14 @@ class RaceSettings(BaseModel):
             raise ValueError(
                 f"candidates must name matching and each other one once, got {list(names)}. Correct the list."
             )
-        if "augmented" in names and "cyclegan" not in names:
-            raise ValueError(
-                f"candidates must name cyclegan, which renders for augmented, got {list(names)}. Add it."
-            )
+        for name, other, why in (
+            ("augmented", "cyclegan", "renders for"),
+            ("retrain_rare", "retrain", "is half of"),
+        ):
+            if name in names and other not in names:
+                raise ValueError(
+                    f"candidates must name {other}, which {why} {name}, got {list(names)}. Add it."
+                )
         return names
 
 

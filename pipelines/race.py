@@ -69,7 +69,7 @@ def race(
     seeded: dict[str, Any] = {"seed": config.seed, **common}
     matching = out / "matching"
 
-    def retrained(to: Path, *, favour_rare: bool) -> Path:
+    def retrained(to: Path, plain: Path | None = None) -> Path:
         # those that take part and left something usable
         rivals = {
             name: out / name
@@ -85,7 +85,7 @@ def race(
             config.retrain,
             rivals=tuple(rivals.values()),
             renderer=rivals.get("cyclegan_sa") if config.retrain.rendered else None,
-            favour_rare=favour_rare,
+            plain=plain,
             **seeded,
         )
 
@@ -105,8 +105,8 @@ def race(
         "cyclegan_sa": lambda to: train_stylizer_in_the_loop(
             prepared_a, prepared_b, segmenter, matching, to, config.cyclegan_sa, **seeded
         ),
-        "retrain": lambda to: retrained(to, favour_rare=False),
-        "retrain_rare": lambda to: retrained(to, favour_rare=True),
+        "retrain": retrained,
+        "retrain_rare": lambda to: retrained(to, plain=out / "retrain"),
     }
     candidates: dict[str, Path] = {
         name: make(out / name) for name, make in makers.items() if name in config.candidates

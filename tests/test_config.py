@@ -88,6 +88,8 @@ def test_the_configurations_are_shipped() -> None:
 def test_what_renders_for_augmentation_must_run() -> None:
     with pytest.raises(ConfigError, match=r"cyclegan, which renders for augmented, got \['matching', 'augm"):
         load_config("demo", ["candidates=['matching', 'augmented']"])
+    with pytest.raises(ConfigError, match=r"retrain, which is half of retrain_rare, got \['matching', 'retr"):
+        load_config("demo", ["candidates=['matching', 'retrain_rare']"])
 
 
 @pytest.mark.parametrize("name", SHIPPED)

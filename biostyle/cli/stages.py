@@ -279,9 +279,10 @@ def train_stylizer(
 )
 @click.option(
     "--favour-rare",
-    is_flag=True,
-    help="In doubt, call a pixel what is rarer, foreground or background: the candidate retrain_rare. "
-    "Needs a teacher made by match; no effect where one object is kept.",
+    "plain",
+    type=DIRECTORY,
+    help="Directory made by this command without it. In doubt, call a pixel what is rarer, foreground or background, and "
+    "average the weights with those of that directory: the candidate retrain_rare.",
 )
 @click.option("--supervised", is_flag=True, help="Learn from B's true masks instead: the ceiling.")
 @_made
@@ -293,7 +294,7 @@ def retrain(
     teacher: Path,
     rivals: tuple[Path, ...],
     renderer: Path | None,
-    favour_rare: bool,
+    plain: Path | None,
     supervised: bool,
     out: Path,
     config: str,
@@ -303,7 +304,7 @@ def retrain(
     resume: bool,
 ) -> None:
     """Train S_B, starting from S_A, for the prepared domain PREPARED_B, without its masks."""
-    if favour_rare and supervised:
+    if plain is not None and supervised:
         raise click.UsageError("True masks leave no doubt. Give --favour-rare or --supervised, not both.")
     if rivals and supervised:
         raise click.UsageError("True masks have no rival. Give --rival or --supervised, not both.")
@@ -322,7 +323,7 @@ def retrain(
             settings.retrain,
             rivals=rivals,
             renderer=renderer,
-            favour_rare=favour_rare,
+            plain=plain,
             supervised=supervised,
             seed=settings.seed,
             device=device or settings.device,

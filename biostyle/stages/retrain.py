@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from biostyle.adapted_model import CHAIN, SEGMENTER, SINGLE_OBJECT, load_adapted
-from biostyle.artifacts import BuildOptions, build, fingerprint
+from biostyle.artifacts import BuildOptions, build, fingerprint, read_record
 from biostyle.checkpoints import load_model, read_card, save_model
 from biostyle.data.datasets import read_images, read_masks
 from biostyle.data.prepared import load_prepared, spread
@@ -37,7 +37,7 @@ def retrain(
     rivals: Sequence[Path] = (),
     start: Path | None = None,
     renderer: Path | None = None,
-    favour_rare: bool = False,
+    plain: Path | None = None,
     supervised: bool = False,
     seed: int,
     device: str,
@@ -66,9 +66,11 @@ def retrain(
     renderer : Path or None
         Candidate directory whose generator ``gen_ab`` renders A's frames in B's look; they are trained on beside the
         frames as they are. None for these alone.
-    favour_rare : bool
-        Give the rarer of foreground and background the benefit of the doubt, in proportion to the discord of the teacher's
-        best chains; else, and where one object is kept of each mask, labels are what is more probable.
+    plain : Path or None
+        Candidate directory that this stage made from the same inputs, with labels that are what is more probable. Given it,
+        the rarer of foreground and background has the benefit of the doubt, in proportion to the discord of the teacher's
+        best chains, unless one object is kept of each mask, and the weights of S_B are the mean of those that this teaches
+        and those of ``plain``.
     supervised : bool
         Learn from the true masks of B's training frames instead, and from A only where there is a renderer: what
         adaptation without labels is compared with. The threshold that is best on B's validation frames, where there are
@@ -90,21 +92,26 @@ def retrain(
     SplitError
         If there are no training frames, or none with masks where they are needed.
     ConfigError
-        If a rival stands behind another chain.
+        If a rival stands behind another chain, or ``plain`` was made from something else.
     """
     inputs = {"prepared_a": prepared_a, "prepared_b": prepared_b, "segmenter": segmenter}
     given = {"teacher": teacher, "start": start, "renderer": renderer}
     inputs |= {name: path for name, path in given.items() if path is not None}
     inputs |= {f"rival_{number}": rival for number, rival in enumerate(rivals, 1)}
+    of_plain = dict(inputs)
+    if plain is not None:
+        inputs["plain"] = plain
     if supervised:
         kept = {} if renderer else {"share_a": 0.0}
         settings = settings.model_copy(update={"n_rounds": 1, **kept})
 
     def work(partial: Path) -> None:
+        if plain is not None:
+            check_plain(plain, of_plain)
         where = resolve_device(device)
         model, card = load_model(start / SEGMENTER if start else segmenter)
         chain = load_model(teacher / CHAIN)[0] if teacher else nn.Identity()
-        doubt = doubt_about(teacher) if favour_rare and not supervised and teacher is not None else 0.0
+        doubt = doubt_about(teacher) if plain and teacher and not supervised else 0.0
         domain_a, domain_b = load_prepared(prepared_a), load_prepared(prepared_b)
         rows_a = domain_a.with_truth("train")
         rows_b = domain_b.with_truth("train") if supervised else domain_b.frames("train")
@@ -153,6 +160,8 @@ def retrain(
             out=partial,
             on_progress=options.progress.update,
         )
+        if plain is not None:
+            retraining.average_weights(network, load_model(plain / SEGMENTER)[0])
         data: dict[str, Any] = {
             "prepared_a": fingerprint(prepared_a),
             "prepared_b": fingerprint(prepared_b),
@@ -177,7 +186,7 @@ def retrain(
     request = {
         "training": settings.request(),
         "seed": seed,
-        "favour_rare": favour_rare,
+        "favour_rare": plain is not None,
         "supervised": supervised,
     }
     if rivals:
@@ -203,6 +212,30 @@ def check_chain(teacher: Path, rival: Path) -> None:
         raise ConfigError(
             f"rival must stand behind the teacher's chain, got another one or none ({rival}). Make it with "
             f"'biostyle adapt-statistics' or 'train-stylizer', with --matching {teacher}."
+        )
+
+
+def check_plain(plain: Path, inputs: Mapping[str, Path]) -> None:
+    """Make sure that a network began where another does, and saw the same: else their mean is neither.
+
+    Parameters
+    ----------
+    plain : Path
+        Candidate directory that :func:`retrain` made.
+    inputs : mapping of str to Path
+        What it has to have been made from.
+
+    Raises
+    ------
+    ConfigError
+        If it was made from something else.
+    """
+    request = read_record(plain)["request"]
+    same = request["inputs"] == {name: fingerprint(path) for name, path in inputs.items()}
+    if request["stage"] != "retrain" or not same or request["settings"]["supervised"]:
+        raise ConfigError(
+            f"--favour-rare must name what 'biostyle retrain' made from the same inputs, got something else ({plain}). Make "
+            "it with the same domains, segmenter, teacher, rivals and renderer, without --favour-rare and --supervised."
         )
 
 

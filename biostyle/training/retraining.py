@@ -360,3 +360,30 @@ def retrain(
         session.record({"loss": loss})
         latest = {"images": images, "logits": logits.detach(), "target": target}
     return network.eval()
+
+
+@torch.no_grad()
+def average_weights(network: nn.Module, other: nn.Module) -> None:
+    """Take a network halfway to another one that began with the same weights.
+
+    Parameters
+    ----------
+    network : Module
+        Changed in place.
+    other : Module
+        Of the same architecture, on any device.
+
+    Notes
+    -----
+    Fine-tuned from one beginning, two networks lie in one basin of the loss, and what lies between them generalises at least
+    as well as either [1]_.
+
+    References
+    ----------
+    .. [1] Wortsman et al., "Model Soups: Averaging Weights of Multiple Fine-Tuned Models Improves Accuracy without Increasing
+       Inference Time", ICML 2022. :doi:`10.48550/arXiv.2203.05482`
+    """
+    weights = other.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(weights[name].to(value), 0.5)

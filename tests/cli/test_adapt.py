@@ -51,7 +51,12 @@ def test_one_object_of_each_image_can_be_asked_for(
     arguments = ["--segmenter", write_torchscript(tmp_path / "smooth.pt"), "-o", tmp_path / "run"]
     arguments += ["--images-a", tiny_data / "SIM-A", "--images-b", tiny_data / "SIM-B", "--config", config]
     arguments += ["--masks-b", tiny_data / "SIM-B" / "01_ST" / "SEG"]  # every candidate predicts then
-    arguments += ["--set", 'candidates=["matching", "retrain_rare"]', "--set", "matching.single_object=true"]
+    arguments += [
+        "--set",
+        'candidates=["matching", "retrain", "retrain_rare"]',
+        "--set",
+        "matching.single_object=true",
+    ]
     result = biostyle("adapt", *arguments)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "run/candidates/matching/single_object/model.json").is_file()

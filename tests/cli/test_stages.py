@@ -36,14 +36,15 @@ def test_the_verbs_chained_by_hand_give_the_bytes_of_run(
     adapted = call("adapt-statistics", *domains, *behind, *config, out=f"{made_in}/adabn")
     rivals = ("--rival", adapted, "--rival", translated)
     learning = (*models, "--teacher", matched, *rivals, "--renderer", translated)
+    plain = call("retrain", *domains, *learning, *config, out=f"{made_in}/retrain")
     candidates = {
         "matching": matched,
         "adabn": adapted,
         "cyclegan": call("train-stylizer", *domains, *config, out=f"{made_in}/cyclegan"),
         "cyclegan_sa": translated,
-        "retrain": call("retrain", *domains, *learning, *config, out=f"{made_in}/retrain"),
+        "retrain": plain,
         "retrain_rare": call(
-            "retrain", *domains, *learning, "--favour-rare", *config, out=f"{made_in}/retrain_rare"
+            "retrain", *domains, *learning, "--favour-rare", plain, *config, out=f"{made_in}/retrain_rare"
         ),
     }
     named = [word for name, path in candidates.items() for word in ("--candidate", f"{name}={path}")]
@@ -213,7 +214,7 @@ def test_retrain_can_learn_from_the_true_masks(
     assert record["request"]["settings"]["supervised"] is True
 
 
-@pytest.mark.parametrize("other", [("--favour-rare",), ("--rival", "r")])
+@pytest.mark.parametrize("other", [("--favour-rare", "f"), ("--rival", "r")])
 def test_true_masks_leave_no_doubt_and_have_no_rival(other: tuple[str, ...], biostyle: Invoke) -> None:
     given = ("--segmenter", "s", "--teacher", "t", "--supervised", *other)
     result = biostyle("retrain", "x", "y", *given, "-o", "z")

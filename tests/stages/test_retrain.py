@@ -46,7 +46,7 @@ def make(
     teacher: Path | None = None,
     rivals: tuple[Path, ...] = (),
     renderer: Path | None = None,
-    favour_rare: bool = False,
+    plain: Path | None = None,
     supervised: bool = False,
 ) -> Path:
     """Retrain on the tiny run's domains, with its chain as the teacher."""
@@ -59,7 +59,7 @@ def make(
         settings,
         rivals=rivals,
         renderer=renderer,
-        favour_rare=favour_rare,
+        plain=plain,
         supervised=supervised,
         seed=0,
         device="cpu",
@@ -112,7 +112,9 @@ def test_s_b_stands_behind_its_teacher_s_chain(tiny_run: Path, tmp_path: Path) -
 def test_the_teacher_labels_what_the_chain_shows(
     favour_rare: bool, tiny_run: Path, tmp_path: Path, given: Given
 ) -> None:
-    make(tiny_run, tmp_path / "out", favour_rare=favour_rare)
+    plain = make(tiny_run, tmp_path / "plain")
+    if favour_rare:
+        make(tiny_run, tmp_path / "out", plain=plain)
     domain_a, domain_b = (load_prepared(tiny_run / "prepared" / name) for name in ("nikon", "zeiss"))
     teacher = load_adapted(tiny_run / "candidates" / "zeiss" / "matching", tiny_run / "segmenter")
     _, card = load_model(tiny_run / "segmenter")
@@ -211,10 +213,44 @@ def test_the_doubt_is_what_the_best_chains_lack_in_concord(
     teacher = run_copy / "candidates" / "zeiss" / "matching"
     (teacher / "artifact.json").unlink()
     (teacher / "concord.json").write_text(json.dumps({"concord": concord}))
-    make(run_copy, tmp_path / "out", teacher=teacher, favour_rare=favour_rare, supervised=supervised)
+    plain = make(run_copy, tmp_path / "plain", teacher=teacher) if favour_rare else None
+    make(run_copy, tmp_path / "out", teacher=teacher, plain=plain, supervised=supervised)
     expected = SETTINGS.in_doubt(doubt)
     for name in ("sure_common", "sure_rare", "largest_weight"):
         assert getattr(given.settings, name) == pytest.approx(getattr(expected, name))
+
+
+def test_s_b_with_the_benefit_of_the_doubt_is_halfway_there(
+    run_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = run_copy / "candidates" / "zeiss" / "matching"
+    (teacher / "artifact.json").unlink()
+    (teacher / "concord.json").write_text(json.dumps({"concord": 0.5}))
+    plain = make(run_copy, tmp_path / "plain", teacher=teacher)
+    out = make(run_copy, tmp_path / "out", teacher=teacher, plain=plain)
+    assert read_record(out)["request"]["inputs"]["plain"] == fingerprint(plain)
+    monkeypatch.setattr(retraining, "average_weights", lambda network, other: None)
+    leaning = make(run_copy, tmp_path / "leaning", teacher=teacher, plain=plain)
+    one, other, mean = (load_model(path / "segmenter")[0].state_dict() for path in (plain, leaning, out))
+    assert any(not torch.equal(value, other[name]) for name, value in one.items())
+    for name, value in mean.items():
+        torch.testing.assert_close(value.float(), (one[name] + other[name]) / 2.0, check_dtype=False)
+
+
+@pytest.mark.parametrize("other", ["teacher", "supervised", "stage"])
+def test_halfway_between_what_learned_from_other_inputs_is_refused(
+    other: str, tiny_run: Path, tmp_path: Path
+) -> None:
+    candidates = tiny_run / "candidates" / "zeiss"
+    if other == "stage":
+        plain = candidates / "adabn"
+    elif other == "teacher":
+        plain = candidates / "retrain"  # there were rivals
+    else:
+        plain = make(tiny_run, tmp_path / "plain", supervised=True)
+    with pytest.raises(ConfigError, match="--favour-rare must name what 'biostyle retrain' made") as refusal:
+        make(tiny_run, tmp_path / "out", plain=plain)
+    assert f"({plain})" in str(refusal.value)
 
 
 def test_what_keeps_one_object_of_the_teacher_keeps_one_of_s_b(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 from pathlib import Path
 
@@ -14,18 +15,21 @@ from biostyle.adaptation import freeze
 from biostyle.checkpoints import load_state, save_state
 from biostyle.errors import InterruptedRunError, SplitError, TrainingError
 from biostyle.losses import dice_cross_entropy
+from biostyle.models.foreign import open_foreign
 from biostyle.models.unet import UNet
 from biostyle.training import retraining
 from biostyle.training.augmentation import AugmentationSettings
 from biostyle.training.retraining import (
     PseudoLabels,
     RetrainSettings,
+    average_weights,
     foreground_probs,
     retrain,
     true_probs,
 )
 from biostyle.training.seeding import seeded
 from biostyle.types import NOT_ANNOTATED
+from tests.foreign_segmenters import write_torchscript
 
 CPU = torch.device("cpu")
 Frames = tuple[list[torch.Tensor], list[torch.Tensor]]
@@ -357,3 +361,26 @@ def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path: Path) -> None:
 def test_refuses_settings_that_make_no_training(wrong: dict[str, object], match: str) -> None:
     with pytest.raises(ValidationError, match=match):
         RetrainSettings.model_validate(wrong)
+
+
+def test_the_mean_of_two_networks_is_halfway_between_them() -> None:
+    one, other = (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)) for _ in range(2))
+    other.train()(torch.rand(2, 1, 8, 8))  # statistics and their count
+    first, second = (
+        {name: value.clone() for name, value in net.state_dict().items()} for net in (one, other)
+    )
+    average_weights(one, other)
+    for name, value in one.state_dict().items():
+        mean = (first[name] + second[name]) / 2 if value.is_floating_point() else first[name]
+        torch.testing.assert_close(value, mean)
+    assert all(torch.equal(value, second[name]) for name, value in other.state_dict().items())
+
+
+def test_so_is_that_of_two_copies_of_somebody_else_s(tmp_path: Path) -> None:
+    one = copy.deepcopy(open_foreign(str(write_torchscript(tmp_path / "smooth.pt")))).requires_grad_(True)
+    other = copy.deepcopy(one)
+    with torch.no_grad():
+        next(other.parameters()).add_(1.0)
+    before = next(one.parameters()).clone()
+    average_weights(one, other)
+    torch.testing.assert_close(next(one.parameters()), before + 0.5)
