@@ -26,7 +26,7 @@ ROW_TITLES = {
     "cyclegan": "CycleGAN",
     "cyclegan_sa": "CycleGAN with S_A",
     "retrain": "Retrained S_B",
-    "retrain_rare": "Retrained S_B, halfway to favouring the rarer class",
+    "retrain_rare": "Retrained S_B, rarer class half favoured",
     "consensus": "Consensus",
     "augmented": "CycleGAN augmentation",
     "transfer_all": "Transfer learning, all of B's labels",
