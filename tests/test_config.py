@@ -85,7 +85,7 @@ def test_the_configurations_are_shipped() -> None:
     assert names <= set(SHIPPED)
 
 
-def test_what_renders_for_augmentation_must_run() -> None:
+def test_what_another_candidate_is_made_from_must_run() -> None:
     with pytest.raises(ConfigError, match=r"cyclegan, which renders for augmented, got \['matching', 'augm"):
         load_config("demo", ["candidates=['matching', 'augmented']"])
     with pytest.raises(ConfigError, match=r"retrain, which is half of retrain_rare, got \['matching', 'retr"):

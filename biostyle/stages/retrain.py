@@ -98,16 +98,13 @@ def retrain(
     given = {"teacher": teacher, "start": start, "renderer": renderer}
     inputs |= {name: path for name, path in given.items() if path is not None}
     inputs |= {f"rival_{number}": rival for number, rival in enumerate(rivals, 1)}
-    of_plain = dict(inputs)
-    if plain is not None:
-        inputs["plain"] = plain
     if supervised:
         kept = {} if renderer else {"share_a": 0.0}
         settings = settings.model_copy(update={"n_rounds": 1, **kept})
 
     def work(partial: Path) -> None:
         if plain is not None:
-            check_plain(plain, of_plain)
+            check_plain(plain, inputs)
         where = resolve_device(device)
         model, card = load_model(start / SEGMENTER if start else segmenter)
         chain = load_model(teacher / CHAIN)[0] if teacher else nn.Identity()
@@ -191,7 +188,7 @@ def retrain(
     }
     if rivals:
         request["rule"] = RULE
-    build(out, "retrain", request, inputs, work, options)
+    build(out, "retrain", request, inputs | ({"plain": plain} if plain else {}), work, options)
     return out
 
 
