@@ -23,7 +23,11 @@ from biostyle.stages.match import read_concord
 from biostyle.stages.select import look_at, single_object_of
 from biostyle.stages.train_stylizer import RENDERER
 from biostyle.training import retraining
+from biostyle.training.batch_statistics import adapt_batch_statistics
 from biostyle.training.threshold import fit_threshold
+from biostyle.types import NOT_ANNOTATED
+
+SHARE_B = 0.5  # of B alone in the batch statistics of a network that favours the rarer class
 
 
 def retrain(
@@ -70,7 +74,8 @@ def retrain(
         Candidate directory that this stage made from the same inputs, with labels that are what is more probable. Given it,
         the rarer of foreground and background has the benefit of the doubt, in proportion to the discord of the teacher's
         best chains, unless one object is kept of each mask, and the weights of S_B are the mean of those that this teaches
-        and those of ``plain``.
+        and those of ``plain``. Its batch statistics, which are of A and B in one batch, then go halfway to those of the
+        labelled frames.
     supervised : bool
         Learn from the true masks of B's training frames instead, and from A only where there is a renderer: what
         adaptation without labels is compared with. The threshold that is best on B's validation frames, where there are
@@ -139,6 +144,7 @@ def retrain(
                 retraining.foreground_probs(teaching, frame[None].to(where), share)[0, 0].cpu()
                 for frame in frames
             ]
+        shown = matched(frames)
         images_a = read_images(domain_a, rows_a, preprocessing_a)
         masks_a = read_masks(domain_a, rows_a, preprocessing_a)
         seen = [*taught.frames, *domain_a.global_ids(rows_a), *domain_b.global_ids(rows_b + held_back)]
@@ -150,7 +156,7 @@ def retrain(
         network = retraining.retrain(
             model,
             (images_a, masks_a),
-            (matched(frames), probs),
+            (shown, probs),
             settings.in_doubt(doubt),
             seed=seed,
             device=where,
@@ -159,6 +165,11 @@ def retrain(
         )
         if plain is not None:
             retraining.average_weights(network, load_model(plain / SEGMENTER)[0])
+            known = torch.cat([mask[mask != NOT_ANNOTATED] for mask in masks_a])
+            batches = [frame[None].to(where) for frame in shown]
+            adapt_batch_statistics(
+                network, batches, known.float().mean().item(), SHARE_B, trained_on_a=settings.share_a
+            )
         data: dict[str, Any] = {
             "prepared_a": fingerprint(prepared_a),
             "prepared_b": fingerprint(prepared_b),
@@ -188,6 +199,8 @@ def retrain(
     }
     if rivals:
         request["rule"] = RULE
+    if plain is not None:
+        request["share_b"] = SHARE_B
     build(out, "retrain", request, inputs | ({"plain": plain} if plain else {}), work, options)
     return out
 

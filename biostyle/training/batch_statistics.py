@@ -33,7 +33,11 @@ class BatchStatisticsSettings(BaseModel):
 
 @torch.no_grad()
 def adapt_batch_statistics(
-    segmenter: nn.Module, frames: Sequence[torch.Tensor], foreground_share_a: float, share_b: float
+    segmenter: nn.Module,
+    frames: Sequence[torch.Tensor],
+    foreground_share_a: float,
+    share_b: float,
+    trained_on_a: float = 1.0,
 ) -> bool:
     """Mix the means and variances that batch normalisation divides by with those of other frames.
 
@@ -47,6 +51,8 @@ def adapt_batch_statistics(
         Share of the foreground in frames of A, in [0, 1].
     share_b : float
         Share of ``frames`` in the mixture, in (0, 1].
+    trained_on_a : float
+        Share of A in what the segmenter was trained on, in [0, 1]; the rest was B.
 
     Returns
     -------
@@ -58,8 +64,9 @@ def adapt_batch_statistics(
     Statistics of B instead of A's are adaptive batch normalisation [1]_, and mixtures of both do better where there are few
     frames [2]_. Both take for granted that the two domains hold as much foreground. Where B is confluent and A is not, its
     features differ for that reason alone, and to normalise the difference away makes cells background. So pixels are
-    weighted here until what the segmenter itself calls foreground has the share that it has in A: with foreground
-    probability p, mean p̄ over ``frames`` and share a in A, a pixel weighs p a/p̄ + (1 - p)(1 - a)/(1 - p̄).
+    weighted here until what the segmenter itself calls foreground has the share that it had in training: with foreground
+    probability p, mean p̄ over ``frames``, share a in A and share t of A in training, that is s = t a + (1 - t) p̄, and a pixel
+    weighs p s/p̄ + (1 - p)(1 - s)/(1 - p̄).
 
     References
     ----------
@@ -76,10 +83,9 @@ def adapt_batch_statistics(
     if not layers:
         return False
     probs = [foreground(segmenter, frame) for frame in frames]
-    share_a, share = (
-        min(max(value, _LEAST_SHARE), 1 - _LEAST_SHARE)
-        for value in (foreground_share_a, sum(prob.mean().item() for prob in probs) / len(probs))
-    )
+    found_share = sum(prob.mean().item() for prob in probs) / len(probs)
+    known_share = trained_on_a * foreground_share_a + (1 - trained_on_a) * found_share
+    known, share = (min(max(value, _LEAST_SHARE), 1 - _LEAST_SHARE) for value in (known_share, found_share))
     found: dict[nn.Module, list[tuple[torch.Tensor, torch.Tensor]]] = {layer: [] for layer in layers}
 
     def measure(layer: nn.Module, inputs: tuple[torch.Tensor], _: torch.Tensor) -> torch.Tensor | None:
@@ -95,7 +101,7 @@ def adapt_batch_statistics(
 
     hooks = [layer.register_forward_hook(measure) for layer in layers]
     for frame, prob in zip(frames, probs, strict=True):
-        weights = prob * share_a / share + (1 - prob) * (1 - share_a) / (1 - share)
+        weights = prob * known / share + (1 - prob) * (1 - known) / (1 - share)
         segmenter(frame)
     for hook in hooks:
         hook.remove()

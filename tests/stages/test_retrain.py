@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from biostyle.adapted_model import load_adapted
+from biostyle.adapted_model import CHAIN, SEGMENTER, load_adapted
 from biostyle.artifacts import BuildOptions, fingerprint, read_record
 from biostyle.checkpoints import load_model, read_card, save_model
 from biostyle.data.datasets import read_images, read_masks
@@ -26,6 +26,7 @@ from biostyle.stages.match import match, read_concord
 from biostyle.stages.prepare import prepare
 from biostyle.stages.retrain import doubt_about, retrain
 from biostyle.training import retraining
+from biostyle.training.batch_statistics import adapt_batch_statistics
 from biostyle.training.retraining import RetrainSettings, foreground_probs
 from biostyle.types import NDArray
 from tests.evidence_by_hand import found
@@ -229,12 +230,33 @@ def test_s_b_with_the_benefit_of_the_doubt_is_halfway_there(
     plain = make(run_copy, tmp_path / "plain", teacher=teacher)
     out = make(run_copy, tmp_path / "out", teacher=teacher, plain=plain)
     assert read_record(out)["request"]["inputs"]["plain"] == fingerprint(plain)
+    monkeypatch.setattr("biostyle.stages.retrain.adapt_batch_statistics", lambda *_, **__: True)
+    halfway = make(run_copy, tmp_path / "halfway", teacher=teacher, plain=plain)
     monkeypatch.setattr(retraining, "average_weights", lambda network, other: None)
     leaning = make(run_copy, tmp_path / "leaning", teacher=teacher, plain=plain)
-    one, other, mean = (load_model(path / "segmenter")[0].state_dict() for path in (plain, leaning, out))
+    one, other, mean = (load_model(path / SEGMENTER)[0].state_dict() for path in (plain, leaning, halfway))
     assert any(not torch.equal(value, other[name]) for name, value in one.items())
     for name, value in mean.items():
         torch.testing.assert_close(value.float(), (one[name] + other[name]) / 2.0, check_dtype=False)
+
+    expected, card = load_model(halfway / SEGMENTER)
+    domain_a, domain_b = (load_prepared(run_copy / "prepared" / name) for name in ("nikon", "zeiss"))
+    rows_a, rows_b = domain_a.with_truth("train"), spread(domain_b.frames("train"), SETTINGS.n_frames)
+    known = read_card(run_copy / "segmenter")["preprocessing"]
+    masks = torch.stack(read_masks(domain_a, rows_a, Preprocessing.model_validate(known)))
+    chain = load_model(teacher / CHAIN)[0]
+    frames = read_images(domain_b, rows_b, Preprocessing.model_validate(card["preprocessing"]))
+    adapt_batch_statistics(
+        expected,
+        [chain(frame[None]) for frame in frames],
+        masks.float().mean().item(),
+        0.5,
+        trained_on_a=SETTINGS.share_a,
+    )
+    moved = load_model(out / SEGMENTER)[0].state_dict()
+    assert any(not torch.equal(value, mean[name]) for name, value in moved.items())
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(moved[name], value, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("other", ["teacher", "supervised", "stage"])

@@ -56,6 +56,14 @@ def test_confluence_is_no_difference_between_domains(columns: int) -> None:
     assert network.first.running_var.item() == pytest.approx(0.875 * 0.125 * 0.36, abs=1e-5)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("trained_on_a", "share"), [(1.0, 0.125), (0.5, 0.3125), (0.0, 0.5)])
+def test_pixels_are_weighed_to_the_share_of_foreground_in_training(trained_on_a: float, share: float) -> None:
+    network = Normalised().eval()
+    frames = [half_full(0.2, 0.8)]
+    assert adapt_batch_statistics(network, frames, 0.125, 1.0, trained_on_a)
+    assert network.first.running_mean.item() == pytest.approx(0.2 + 0.6 * share)  # type: ignore[union-attr]
+
+
 def test_frames_without_any_foreground_spoil_nothing() -> None:
     for share in (0.0, 0.3, 1.0):
         network = Normalised().eval()
